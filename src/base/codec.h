@@ -1,0 +1,40 @@
+/* Text forms of bytes, numbers and times. Everything is bounded by lengths; nothing allocates. */
+#ifndef TASKCELL_BASE_CODEC_H
+#define TASKCELL_BASE_CODEC_H
+
+#include "base/base.h"
+
+enum {
+	RFC3339_LEN = 24,      /* 2026-01-31T12:34:56.789Z */
+	UNIX_OF_PG_EPOCH = 946684800, /* 2000-01-01 in Unix seconds */
+};
+
+/* Characters of `len` bytes in base64 without padding. */
+#define BASE64_LEN(len) (((len)*4 + 2) / 3)
+
+/* RFC 4648 without padding: section 5 (`-` and `_`) and section 4 (`+` and `/`, as PHC strings use
+ * it). Writes BASE64_LEN(len) characters and a terminator. */
+void base64url_encode(const void *bytes, size_t len, char *out);
+void base64_encode(const void *bytes, size_t len, char *out);
+
+/* The reverse. False for a foreign character, an impossible length, bits that are not zero behind
+ * the last byte, or more than `cap` bytes. */
+bool base64url_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len)
+	MUST_CHECK;
+bool base64_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len) MUST_CHECK;
+
+/* Lower-case hex, 2 * len characters and a terminator. */
+void hex_encode(const void *bytes, size_t len, char *out);
+
+/* Percent-decodes (RFC 3986, 2.1) `len` bytes once into `out`, which has room for `len`; with
+ * `plus`, `+` is a space as in a form. False for a bad escape or a NUL. */
+bool percent_decode(const char *text, size_t len, bool plus, char *out, size_t *out_len) MUST_CHECK;
+
+/* A whole decimal number, no sign, no blanks, at least one digit, at most `max`. */
+bool decimal_parse(const char *text, size_t len, int64_t max, int64_t *out) MUST_CHECK;
+
+/* Microseconds since 1970 as RFC 3339 in UTC with milliseconds (cut, not rounded), and a
+ * terminator. Years 0001 to 9999; anything else is held at these ends. */
+void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1]);
+
+#endif
