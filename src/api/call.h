@@ -1,0 +1,62 @@
+/* One request on its way through the application, and the application it goes through. */
+#ifndef TASKCELL_API_CALL_H
+#define TASKCELL_API_CALL_H
+
+#include "base/arena.h"
+#include "http/api_error.h"
+#include "http/json_bind.h"
+#include "http/path.h"
+#include "http/problem.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "security/keys.h"
+#include "shared/gate.h"
+#include "shared/scoreboard.h"
+#include "store/store.h"
+
+/* What stays the same from request to request. Set up by the server, or by a test. */
+struct app {
+	struct store *store;
+	struct keys *keys;
+	struct gate *gate;
+	struct slot *slot; /* of this worker; NULL in tests */
+	const char *mount; /* "" or "/x" */
+	int64_t access_s;
+	int64_t refresh_idle_s;
+	int64_t refresh_absolute_s;
+	int64_t refresh_grace_s;
+	unsigned scrypt_cost;
+	int scrypt_wait_ms;
+	bool registration_open;
+	bool throttle;
+	int64_t throttle_address_per_minute;
+};
+
+struct route;
+
+struct call {
+	struct app *app;
+	struct store *store; /* app->store */
+	struct arena *arena;
+	const struct request *request;
+	struct response *response;
+	const struct route *route;           /* NULL while unknown */
+	const struct principal *principal;   /* NULL on a public route */
+	const char *param[PATH_SEGMENTS_MAX]; /* path parameters as text */
+	struct uuid id;                      /* the parameter behind {user_id}, when there is one */
+	struct query query;
+	void *input;           /* the bound body, of the type that the route's fields fill; NULL when
+				* the body was empty and may be */
+	struct field_errors fields;
+	const char *detail;    /* overrides the error's sentence */
+	const struct task *current; /* with API_PRECONDITION_FAILED */
+};
+
+/* Takes one request through every step of the contract and leaves a whole response, whatever
+ * happens. Logs one record. */
+void dispatch(struct app *, struct arena *, const struct request *, struct response *);
+
+/* The error of a store's result other than STORE_OK. */
+enum api_error api_from_store(enum store_result);
+
+#endif

@@ -1,0 +1,54 @@
+/* The configuration: one row a key in settings.c (name, type, range, default, reloadable, secret).
+ * Values come from the file, then from the environment as TASKCELL_<KEY>, which wins. */
+#ifndef TASKCELL_CONFIG_SETTINGS_H
+#define TASKCELL_CONFIG_SETTINGS_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+/* All values, in the units of the key's description. Strings are never NULL. */
+struct settings {
+	const char *listen;      /* /path/of/a/socket, or address:port on the loopback */
+	const char *listen_auth; /* the second pool's; "" with auth_workers = 0 */
+	const char *listen_group; /* group of unix sockets; "" leaves it */
+	int64_t workers;
+	int64_t auth_workers;
+	const char *run_dir; /* lock files, the hashing gate */
+	const char *mount;   /* prefix of every path; "" or "/x" */
+	int64_t request_timeout;   /* s */
+	int64_t statement_timeout; /* ms */
+	int64_t connect_timeout;   /* ms */
+	int64_t stop_timeout;      /* s */
+	const char *database; /* libpq connection string */
+	const char *jwt_secret;
+	const char *jwt_issuer;
+	const char *jwt_audience;
+	int64_t access_token_lifetime;     /* s */
+	int64_t refresh_idle_lifetime;     /* s */
+	int64_t refresh_absolute_lifetime; /* s */
+	int64_t refresh_grace;             /* s */
+	int64_t scrypt_cost;               /* log2 N */
+	int64_t scrypt_concurrency;
+	int64_t scrypt_wait; /* ms */
+	bool registration;
+	bool throttle;
+	int64_t throttle_address_per_minute;
+	int64_t log_level; /* enum log_level */
+};
+
+/* Reads `path` (NULL: no file, the environment alone) and checks everything, also what must hold
+ * between keys. NULL when something is wrong; then each mistake has been written to `errors` as a
+ * line of its own: file, line, key, what is allowed. Never prints a secret. */
+struct settings *settings_load(const char *path, FILE *errors) MUST_CHECK;
+/* Wipes the secrets and frees; NULL is fine. */
+void settings_free(struct settings *);
+
+/* Writes `key = value` lines, secrets as "(set)" or "(not set)". */
+void settings_print(const struct settings *, FILE *out);
+
+/* The file that programs read when none is named: /etc/taskcell/taskcell.conf by configure's
+ * sysconfdir. */
+extern const char settings_default_path[];
+
+#endif

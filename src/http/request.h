@@ -1,0 +1,74 @@
+/* One HTTP request as the application sees it, whatever the web server was. All strings are
+ * terminated, live on the request's arena, are raw (not decoded) and NULL when absent. */
+#ifndef TASKCELL_HTTP_REQUEST_H
+#define TASKCELL_HTTP_REQUEST_H
+
+#include "base/base.h"
+
+enum http_method {
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_PATCH,
+	HTTP_DELETE,
+	HTTP_OPTIONS,
+	HTTP_OTHER, /* any other token: 405 on a known path */
+};
+
+enum body_state {
+	BODY_COMPLETE,
+	BODY_TOO_LARGE, /* longer than REQUEST_BODY_MAX; what was read is thrown away */
+	BODY_CUT,       /* ended before its declared length: nothing may come of this request */
+};
+
+enum {
+	REQUEST_BODY_MAX = 64 * 1024,
+	REQUEST_ID_MAX = 64,
+};
+
+struct request {
+	enum http_method method;
+	const char *path;  /* REQUEST_URI up to `?`, mount prefix off; "" when outside the mount */
+	const char *query; /* behind the `?` */
+	const char *authorization;
+	const char *content_type;
+	const char *if_match;
+	const char *prefer;
+	const char *user_agent;
+	const char *remote_addr; /* never NULL */
+	const char *request_id;  /* never NULL: the web server's, or made here */
+	enum body_state body_state;
+	const char *body; /* body_len bytes and a terminator; "" when there is none */
+	size_t body_len;
+};
+
+/* The method of a token; HTTP_OTHER for anything but the seven above (they are case-sensitive). */
+enum http_method http_method_of(const char *token);
+/* Its name, as `Allow` has it. */
+const char *http_method_name(enum http_method);
+
+/* True when the preference `name` with `value` stands in a Prefer header (RFC 7240). */
+bool prefer_has(const char *header, const char *name, const char *value) MUST_CHECK;
+
+enum media_type {
+	MEDIA_NONE, /* absent or empty */
+	MEDIA_JSON,
+	MEDIA_MERGE_PATCH,
+	MEDIA_OTHER,
+};
+/* The media type of a Content-Type header, parameters ignored, letters in either case. */
+enum media_type media_type_of(const char *content_type);
+
+/* Reads an If-Match header (RFC 9110, 13.1.1) whose tags are versions: `"17"`, and also `W/"17"`
+ * and `"17-gzip"`, as web servers rewrite them, and lists. A tag that is no version of ours is left
+ * out: it matches nothing. At most IF_MATCH_MAX are read; false when there are more. */
+enum { IF_MATCH_MAX = 32 };
+struct if_match {
+	bool any; /* `*`, or no header at all: every version will do */
+	size_t n;
+	int64_t versions[IF_MATCH_MAX];
+};
+bool if_match_parse(const char *header, struct if_match *out) MUST_CHECK;
+
+#endif
