@@ -40,15 +40,17 @@ struct call {
 	struct arena *arena;
 	const struct request *request;
 	struct response *response;
-	const struct route *route;           /* NULL while unknown */
-	const struct principal *principal;   /* NULL on a public route */
+	const struct route *route;            /* NULL while unknown */
+	const struct principal *principal;    /* who asks; NULL while that is not known */
+	int64_t token_expires_at;             /* Unix seconds, with a principal from a token */
 	const char *param[PATH_SEGMENTS_MAX]; /* path parameters as text */
-	struct uuid id;                      /* the parameter behind {user_id}, when there is one */
+	struct uuid task_id;                  /* of {task_id}, when the route has it */
 	struct query query;
-	void *input;           /* the bound body, of the type that the route's fields fill; NULL when
-				* the body was empty and may be */
+	void *input; /* the bound body, of the type that the route's table fills; NULL without one
+		      */
 	struct field_errors fields;
-	const char *detail;    /* overrides the error's sentence */
+	const char *detail;         /* overrides the error's sentence */
+	const char *reason;         /* why authentication failed, for the log; the code when NULL */
 	const struct task *current; /* with API_PRECONDITION_FAILED */
 };
 

@@ -5,7 +5,7 @@
 #include "base/base.h"
 
 enum {
-	RFC3339_LEN = 24,      /* 2026-01-31T12:34:56.789Z */
+	RFC3339_LEN = 24,             /* 2026-01-31T12:34:56.789Z */
 	UNIX_OF_PG_EPOCH = 946684800, /* 2000-01-01 in Unix seconds */
 };
 
@@ -19,12 +19,14 @@ void base64_encode(const void *bytes, size_t len, char *out);
 
 /* The reverse. False for a foreign character, an impossible length, bits that are not zero behind
  * the last byte, or more than `cap` bytes. */
-bool base64url_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len)
-	MUST_CHECK;
+bool base64url_decode(const char *text, size_t len, void *out, size_t cap,
+		      size_t *out_len) MUST_CHECK;
 bool base64_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len) MUST_CHECK;
 
 /* Lower-case hex, 2 * len characters and a terminator. */
 void hex_encode(const void *bytes, size_t len, char *out);
+/* The value of a hex digit in either case, -1 for anything else. */
+int hex_value(char c);
 
 /* Percent-decodes (RFC 3986, 2.1) `len` bytes once into `out`, which has room for `len`; with
  * `plus`, `+` is a space as in a form. False for a bad escape or a NUL. */

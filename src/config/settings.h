@@ -9,18 +9,18 @@
 
 /* All values, in the units of the key's description. Strings are never NULL. */
 struct settings {
-	const char *listen;      /* /path/of/a/socket, or address:port on the loopback */
-	const char *listen_auth; /* the second pool's; "" with auth_workers = 0 */
+	const char *listen;       /* /path/of/a/socket, or address:port on the loopback */
+	const char *listen_auth;  /* the second pool's; "" with auth_workers = 0 */
 	const char *listen_group; /* group of unix sockets; "" leaves it */
 	int64_t workers;
 	int64_t auth_workers;
-	const char *run_dir; /* lock files, the hashing gate */
-	const char *mount;   /* prefix of every path; "" or "/x" */
+	const char *run_dir;       /* lock files, the hashing gate */
+	const char *mount;         /* prefix of every path; "" or "/x" */
 	int64_t request_timeout;   /* s */
 	int64_t statement_timeout; /* ms */
 	int64_t connect_timeout;   /* ms */
 	int64_t stop_timeout;      /* s */
-	const char *database; /* libpq connection string */
+	const char *database;      /* libpq connection string */
 	const char *jwt_secret;
 	const char *jwt_issuer;
 	const char *jwt_audience;
@@ -37,10 +37,23 @@ struct settings {
 	int64_t log_level; /* enum log_level */
 };
 
+/* What a program cannot do without. A migration of a new machine, say, runs before there is a
+ * jwt_secret. What is given is checked in any case. */
+enum settings_need {
+	SETTINGS_NEED_NOTHING = 0,
+	SETTINGS_NEED_DATABASE = 1,
+	SETTINGS_NEED_JWT_SECRET = 2,
+	SETTINGS_NEED_ALL = 3,
+};
+
+/* The file to read: `option` (of -c), else the environment's TASKCELL_CONFIG, else
+ * settings_default_path if it exists, else NULL: the environment alone. */
+const char *settings_path(const char *option) MUST_CHECK;
+
 /* Reads `path` (NULL: no file, the environment alone) and checks everything, also what must hold
  * between keys. NULL when something is wrong; then each mistake has been written to `errors` as a
  * line of its own: file, line, key, what is allowed. Never prints a secret. */
-struct settings *settings_load(const char *path, FILE *errors) MUST_CHECK;
+struct settings *settings_load(const char *path, enum settings_need, FILE *errors) MUST_CHECK;
 /* Wipes the secrets and frees; NULL is fine. */
 void settings_free(struct settings *);
 

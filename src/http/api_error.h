@@ -8,7 +8,8 @@
 /* X(name, status, code, detail) */
 #define API_ERRORS(X)                                                                              \
 	X(INVALID_REQUEST, 400, "invalid_request", "The request could not be read.")               \
-	X(INVALID_QUERY, 400, "invalid_query", "A query parameter has a value that is not allowed.") \
+	X(INVALID_QUERY, 400, "invalid_query",                                                     \
+	  "A query parameter has a value that is not allowed.")                                    \
 	X(INVALID_JSON, 400, "invalid_json", "The body must be one JSON object.")                  \
 	X(MISSING_TOKEN, 401, "missing_token", "An access token is required.")                     \
 	X(INVALID_TOKEN, 401, "invalid_token", "The access token is not valid.")                   \
@@ -36,7 +37,7 @@ enum api_error {
 #define X(name, status, code, detail) API_##name,
 	API_ERRORS(X)
 #undef X
-	API_ERROR_COUNT,
+		API_ERROR_COUNT,
 };
 
 struct api_error_info {

@@ -39,7 +39,10 @@ struct field_table {
 	size_t size; /* of the target struct */
 };
 
-#define FIELD_TABLE(table, target) { (table), ARRAY_LEN(table), sizeof(target) }
+#define FIELD_TABLE(table, target)                                                                 \
+	{                                                                                          \
+		(table), ARRAY_LEN(table), sizeof(target)                                          \
+	}
 
 /* What is wrong with one member; collected so that a client sees all of it at once. */
 struct field_error {
@@ -59,8 +62,8 @@ void field_error_add(struct field_errors *, const char *field, const char *code,
 
 /* Reads `len` bytes into a new struct of the table's size on the arena. API_INVALID_JSON when they
  * are not one JSON object (json_scan.h), API_VALIDATION_FAILED with entries in `errors` when a
- * member is. `strict`: members outside the table are errors, but `id` and `user_id` never are. Texts
- * are UTF-8 without NUL; copies on the arena. */
+ * member is. `strict`: members outside the table are errors, but `id` and `user_id` never are.
+ * Texts are UTF-8 without NUL; copies on the arena. */
 enum api_error json_bind(struct arena *, const struct field_table *, const char *text, size_t len,
 			 bool strict, struct field_errors *errors, void **out) MUST_CHECK;
 

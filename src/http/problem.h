@@ -9,7 +9,7 @@
 
 struct problem {
 	enum api_error error;
-	const char *detail;               /* NULL: the error's default */
+	const char *detail; /* NULL: the error's default */
 	const char *request_id;
 	const struct field_errors *fields; /* NULL or empty: no member `errors` */
 	/* NULL, or writes more members (412: `current`). */

@@ -16,8 +16,8 @@ struct keys;
 
 /* Builds the keys of a secret of SECRET_MIN to SECRET_MAX bytes (not kept). `issuer` and `audience`
  * are copied. NULL when the length is wrong or a library fails. */
-struct keys *keys_new(const char *secret, size_t len, const char *issuer, const char *audience)
-	MUST_CHECK;
+struct keys *keys_new(const char *secret, size_t len, const char *issuer,
+		      const char *audience) MUST_CHECK;
 /* Wipes and frees; NULL is fine. */
 void keys_free(struct keys *);
 /* The id new tokens carry: KEY_ID_LEN hex digits derived from the secret. */

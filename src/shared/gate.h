@@ -11,8 +11,8 @@ struct gate {
 	int held; /* index of the lock, -1 when none */
 };
 
-/* Opens (and makes, mode 0600) the file. Each process opens its own, after fork: the locks belong to
- * the open file. False with errno set. */
+/* Opens (and makes, mode 0600) the file. Each process opens its own, after fork: the locks belong
+ * to the open file. False with errno set. */
 bool gate_open(struct gate *, const char *path, int slots) MUST_CHECK;
 void gate_close(struct gate *);
 

@@ -21,8 +21,8 @@ enum {
 
 struct slot {
 	_Atomic int state;
-	_Atomic int route;      /* row of the dispatch table, or SLOT_NO_ROUTE */
-	_Atomic int64_t since;  /* monotonic microseconds at which READING began */
+	_Atomic int route;       /* row of the dispatch table, or SLOT_NO_ROUTE */
+	_Atomic int64_t since;   /* monotonic microseconds at which READING began */
 	_Atomic uint64_t served; /* requests since the slot's process began */
 	_Atomic char request_id[SLOT_REQUEST_ID];
 };

@@ -18,7 +18,7 @@ extern const size_t migrations_count;
 /* Applies what is missing, each in a transaction of its own, one runner at a time, and sets the
  * role's settings. Reports each step through `report`. Refuses (STORE_UNFIT, and a report) a
  * database that has a changed or an unknown migration. */
-enum store_result migrate(const struct store_options *,
-			  void (*report)(void *arg, const char *line), void *arg) MUST_CHECK;
+enum store_result migrate(const struct store_options *, void (*report)(void *arg, const char *line),
+			  void *arg) MUST_CHECK;
 
 #endif

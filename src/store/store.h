@@ -134,13 +134,13 @@ struct session_state {
 
 /* Advances the counter if the session lives and has just this one, then reads the row as it is. */
 enum store_result store_session_refresh(struct store *, struct arena *,
-					const struct session_refresh *, struct session_state *)
-	MUST_CHECK;
+					const struct session_refresh *,
+					struct session_state *) MUST_CHECK;
 
 /* Ends a session; also STORE_OK when it had ended or never was. With `counter` not negative only if
  * the session still has this counter (theft). */
-enum store_result store_session_end(struct store *, const struct principal *, int64_t counter)
-	MUST_CHECK;
+enum store_result store_session_end(struct store *, const struct principal *,
+				    int64_t counter) MUST_CHECK;
 
 /* --- throttle -------------------------------------------------------------------------------- */
 
@@ -154,10 +154,10 @@ enum { THROTTLE_WINDOW_S = 60, THROTTLE_FREE_FAILURES = 5, THROTTLE_WAIT_MAX_S =
 /* Counts one attempt of an address against `limit` a minute. STORE_LIMITED counts nothing. */
 enum store_result store_throttle_address(struct store *, const char *key, int64_t limit,
 					 struct throttle *) MUST_CHECK;
-/* Reserves a failure of an account, committed on return; STORE_LIMITED while it has to wait. A login
- * clears the count (struct login), an attempt that came to nothing is given back. */
-enum store_result store_throttle_reserve(struct store *, const char *key, struct throttle *)
-	MUST_CHECK;
+/* Reserves a failure of an account, committed on return; STORE_LIMITED while it has to wait. A
+ * login clears the count (struct login), an attempt that came to nothing is given back. */
+enum store_result store_throttle_reserve(struct store *, const char *key,
+					 struct throttle *) MUST_CHECK;
 enum store_result store_throttle_refund(struct store *, const char *key) MUST_CHECK;
 
 /* --- tasks ----------------------------------------------------------------------------------- */

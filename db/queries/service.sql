@@ -1,0 +1,24 @@
+-- What the program asks about the database itself.
+
+-- name: fitness
+-- scope: admin
+-- One column a demand, in the order of the messages in src/store/check.c.
+select not r.rolsuper and not r.rolbypassrls,
+       current_setting('row_security') = 'on'
+       and coalesce(current_setting('taskcell.admin', true), '') <> 'on',
+       (select count(*) = 2 from pg_catalog.pg_class c
+         where c.oid in ('taskcell.users'::regclass, 'taskcell.tasks'::regclass)
+           and c.relrowsecurity and c.relforcerowsecurity),
+       (select count(*) = $1::bigint from taskcell.migrations)
+       and exists (select from taskcell.migrations m
+                    where m.version = $1::bigint and m.checksum = $2::text),
+       current_setting('default_transaction_isolation') = 'read committed',
+       current_setting('lock_timeout') <> '0',
+       current_setting('idle_in_transaction_session_timeout') <> '0',
+       current_setting('client_connection_check_interval') <> '0'
+  from pg_catalog.pg_roles r
+ where r.rolname = current_user;
+
+-- name: ready
+-- scope: admin
+select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';

@@ -1,0 +1,240 @@
+#include "base/base.h"
+
+#include "api/authenticate.h"
+#include "api/reply.h"
+#include "api/routes.h"
+#include "api/throttle.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum api_error api_from_store(enum store_result r)
+{
+	switch (r) {
+	case STORE_NO_SESSION:
+		return API_SESSION_ENDED;
+	case STORE_NOT_FOUND:
+		return API_NOT_FOUND;
+	case STORE_STALE:
+		return API_PRECONDITION_FAILED;
+	case STORE_LIMITED:
+		return API_RATE_LIMITED;
+	case STORE_REFUSED:
+		return API_INVALID_REQUEST;
+	case STORE_BUSY:
+	case STORE_UNAVAILABLE:
+	case STORE_UNFIT:
+		return API_UNAVAILABLE;
+	case STORE_OK:
+	case STORE_CONFLICT: /* callers that can meet it name their own error */
+	case STORE_FAILED:
+		return API_INTERNAL_ERROR;
+	}
+	return API_INTERNAL_ERROR;
+}
+
+static bool method_is_served(enum http_method asked, enum http_method row)
+{
+	return asked == row || (asked == HTTP_HEAD && row == HTTP_GET);
+}
+
+/* `Allow` for the rows of one pattern, in the order of the enum. */
+static void allow_header(struct call *c, const char *pattern)
+{
+	unsigned methods = 1u << HTTP_OPTIONS;
+	struct buf list;
+
+	for (size_t i = 0; i < routes_count; i++) {
+		if (strcmp(routes[i].path, pattern) == 0)
+			methods |= 1u << routes[i].method;
+	}
+	if (methods & 1u << HTTP_GET)
+		methods |= 1u << HTTP_HEAD;
+	buf_init(&list, 128);
+	for (unsigned m = HTTP_GET; m < HTTP_OTHER; m++) {
+		if (methods & 1u << m)
+			buf_printf(&list, "%s%s", list.len ? ", " : "",
+				   http_method_name((enum http_method)m));
+	}
+	response_header(c->response, "Allow", "%.*s", (int)list.len, list.data);
+	buf_free(&list);
+}
+
+/* The row with the most literal pattern decides which path this is; the method only then. */
+static enum api_error find_route(struct call *c)
+{
+	const char *param[PATH_SEGMENTS_MAX];
+	const char *pattern = NULL;
+	unsigned literals, best = 0;
+	struct path path;
+
+	if (!path_parse(c->arena, c->request->path, &path))
+		return API_NOT_FOUND;
+	for (size_t i = 0; i < routes_count; i++) {
+		if (!path_match(&path, routes[i].path, param, &literals))
+			continue;
+		if (!pattern || literals > best) {
+			pattern = routes[i].path;
+			best = literals;
+			memcpy(c->param, param, sizeof(param));
+		}
+	}
+	if (!pattern)
+		return API_NOT_FOUND;
+	for (size_t i = 0; i < routes_count; i++) {
+		if (strcmp(routes[i].path, pattern) != 0)
+			continue;
+		/* on OPTIONS and 405 any row of the path will do for headers and the log */
+		if (!c->route || method_is_served(c->request->method, routes[i].method))
+			c->route = &routes[i];
+	}
+	if (c->request->method == HTTP_OPTIONS ||
+	    !method_is_served(c->request->method, c->route->method))
+		allow_header(c, pattern);
+	if (c->request->method == HTTP_OPTIONS)
+		return API_OK;
+	return method_is_served(c->request->method, c->route->method) ? API_OK
+								      : API_METHOD_NOT_ALLOWED;
+}
+
+/* `{user_id}` has to be the caller's, `{task_id}` has to be an id at all. All that is not answers
+ * like a row that does not exist. */
+static enum api_error own_path(struct call *c)
+{
+	static const char user[] = "/{user_id}/", task[] = "/{task_id}";
+	struct uuid id;
+
+	if (!strstr(c->route->path, user))
+		return API_OK;
+	if (strcmp(c->param[0], "me") != 0 && (!uuid_parse(c->param[0], strlen(c->param[0]), &id) ||
+					       !uuid_equal(&id, &c->principal->user_id)))
+		return API_NOT_FOUND;
+	if (strstr(c->route->path, task) &&
+	    !uuid_parse(c->param[1], strlen(c->param[1]), &c->task_id))
+		return API_NOT_FOUND;
+	return API_OK;
+}
+
+static enum api_error bind_body(struct call *c)
+{
+	const struct request *r = c->request;
+	enum media_type type = media_type_of(r->content_type);
+
+	if (r->body_state == BODY_TOO_LARGE)
+		return API_BODY_TOO_LARGE;
+	if (!c->route->body)
+		return API_OK;
+	if (r->body_len == 0)
+		return c->route->flags & ROUTE_EMPTY_BODY ? API_OK : API_INVALID_JSON;
+	if (type != MEDIA_JSON && !(type == MEDIA_MERGE_PATCH && r->method == HTTP_PATCH))
+		return API_UNSUPPORTED_MEDIA_TYPE;
+	return json_bind(c->arena, c->route->body, r->body, r->body_len,
+			 prefer_has(r->prefer, "handling", "strict"), &c->fields, &c->input);
+}
+
+/* The order of the contract, the same for every route. */
+static enum api_error run(struct call *c)
+{
+	enum api_error e = find_route(c);
+
+	if (e == API_OK && c->request->method == HTTP_OPTIONS)
+		return reply_empty(c, 204);
+	if (e == API_OK && c->request->body_state == BODY_CUT)
+		e = API_INVALID_REQUEST;
+	if (e == API_OK && c->route->flags & ROUTE_THROTTLED)
+		e = throttle_address(c);
+	if (e == API_OK && !(c->route->flags & ROUTE_PUBLIC))
+		e = authenticate(c);
+	if (e == API_OK)
+		e = own_path(c);
+	if (e == API_OK && !query_parse(c->arena, c->request->query, &c->query))
+		e = API_INVALID_QUERY;
+	if (e == API_OK)
+		e = bind_body(c);
+	if (e == API_OK)
+		e = c->route->run(c);
+	return e;
+}
+
+static void write_current(struct json_writer *w, const void *task)
+{
+	json_key(w, "current");
+	write_task(w, task);
+}
+
+static void render_error(struct call *c, enum api_error e)
+{
+	struct problem p = {
+		.error = e,
+		.detail = c->detail,
+		.request_id = c->request->request_id,
+		.fields = &c->fields,
+	};
+
+	if (e == API_PRECONDITION_FAILED && c->current) {
+		p.extra = write_current;
+		p.extra_arg = c->current;
+	}
+	problem_write(c->response, &p);
+}
+
+static void common_headers(struct call *c)
+{
+	bool no_store = !c->route || c->route->flags & ROUTE_NO_STORE;
+
+	response_header(c->response, "X-Request-Id", "%s", c->request->request_id);
+	response_header(c->response, "Cache-Control", "%s",
+			no_store ? "no-store" : "private, no-cache");
+	response_header(c->response, "X-Content-Type-Options", "nosniff");
+}
+
+static void log_call(const struct call *c, enum api_error e, int64_t us)
+{
+	char user[UUID_TEXT_LEN + 1];
+	struct log_line l;
+
+	if (c->response->status == 401) {
+		log_begin(&l, LOG_WARNING, "auth_failed");
+		log_str(&l, "address", c->request->remote_addr);
+		log_str(&l, "reason", c->reason ? c->reason : api_error_info(e)->code);
+		log_str(&l, "route", c->route->path);
+		log_str(&l, "request_id", c->request->request_id);
+		log_end(&l);
+	}
+	log_begin(&l, LOG_INFO, "request");
+	log_str(&l, "method", http_method_name(c->request->method));
+	log_str(&l, "route", c->route ? c->route->path : "-");
+	log_int(&l, "status", c->response->status);
+	if (e != API_OK)
+		log_str(&l, "code", api_error_info(e)->code);
+	log_int(&l, "us", us);
+	if (c->principal) {
+		uuid_format(&c->principal->user_id, user);
+		log_str(&l, "user", user);
+	}
+	log_str(&l, "request_id", c->request->request_id);
+	log_end(&l);
+}
+
+void dispatch(struct app *app, struct arena *arena, const struct request *request,
+	      struct response *response)
+{
+	struct call c = {
+		.app = app,
+		.store = app->store,
+		.arena = arena,
+		.request = request,
+		.response = response,
+	};
+	int64_t began = clock_monotonic_us();
+	enum api_error e = run(&c);
+
+	if (e == API_OK && (response->body.overflow || response->headers.overflow)) {
+		log_message(LOG_ERROR, "response_too_large", "route %s", c.route->path);
+		e = API_INTERNAL_ERROR;
+		response_reset(response);
+	}
+	if (e != API_OK)
+		render_error(&c, e);
+	common_headers(&c);
+	log_call(&c, e, clock_monotonic_us() - began);
+}

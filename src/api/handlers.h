@@ -1,0 +1,30 @@
+/* The functions and body tables that the rows of routes.c name. Each handler takes a call that has
+ * passed every check of its row and writes a reply or returns the error. */
+#ifndef TASKCELL_API_HANDLERS_H
+#define TASKCELL_API_HANDLERS_H
+
+#include "api/call.h"
+
+/* auth.c */
+enum api_error auth_register(struct call *);
+enum api_error auth_login(struct call *);
+enum api_error auth_refresh(struct call *);
+enum api_error auth_logout(struct call *);
+enum api_error auth_session(struct call *);
+extern const struct field_table register_body, login_body, refresh_body;
+
+/* tasks.c */
+enum api_error tasks_list(struct call *);
+enum api_error tasks_create(struct call *);
+enum api_error tasks_get(struct call *);
+enum api_error tasks_put(struct call *);
+enum api_error tasks_patch(struct call *);
+enum api_error tasks_complete(struct call *);
+enum api_error tasks_delete(struct call *);
+extern const struct field_table task_create_body, task_change_body, task_complete_body;
+
+/* service.c */
+enum api_error service_health(struct call *);
+enum api_error service_ready(struct call *);
+
+#endif

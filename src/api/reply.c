@@ -1,0 +1,141 @@
+#include "base/base.h"
+
+#include "api/reply.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "security/refresh_token.h"
+#include "security/token.h"
+
+void reply_json(struct call *c, int status, struct json_writer *w)
+{
+	c->response->status = status;
+	c->response->content_type = "application/json";
+	json_begin(w, &c->response->body);
+}
+
+enum api_error reply_empty(struct call *c, int status)
+{
+	c->response->status = status;
+	return API_OK;
+}
+
+enum api_error reply_status(struct call *c, const char *word)
+{
+	struct json_writer w;
+
+	reply_json(c, 200, &w);
+	json_object_open(&w);
+	json_key(&w, "status");
+	json_string(&w, word);
+	json_object_close(&w);
+	return API_OK;
+}
+
+int64_t session_expiry(const struct session *s)
+{
+	return s->idle_expires_at < s->expires_at ? s->idle_expires_at : s->expires_at;
+}
+
+void write_user(struct json_writer *w, const struct user *u)
+{
+	json_object_open(w);
+	json_key(w, "id");
+	json_uuid(w, &u->id);
+	json_key(w, "email");
+	json_string(w, u->email);
+	json_key(w, "name");
+	json_string(w, u->name);
+	json_key(w, "created_at");
+	json_time(w, u->created_at);
+	json_object_close(w);
+}
+
+void write_task(struct json_writer *w, const struct task *t)
+{
+	json_object_open(w);
+	json_key(w, "id");
+	json_uuid(w, &t->id);
+	json_key(w, "user_id");
+	json_uuid(w, &t->user_id);
+	json_key(w, "title");
+	json_string(w, t->title);
+	json_key(w, "description");
+	json_string(w, t->description);
+	json_key(w, "completed");
+	json_bool(w, t->completed);
+	json_key(w, "completed_at");
+	if (t->completed)
+		json_time(w, t->completed_at);
+	else
+		json_null(w);
+	json_key(w, "version");
+	json_int(w, t->version);
+	json_key(w, "created_at");
+	json_time(w, t->created_at);
+	json_key(w, "updated_at");
+	json_time(w, t->updated_at);
+	json_object_close(w);
+}
+
+enum api_error reply_task(struct call *c, int status, const struct task *t)
+{
+	struct json_writer w;
+
+	response_header(c->response, "ETag", "\"%" PRId64 "\"", t->version);
+	reply_json(c, status, &w);
+	write_task(&w, t);
+	return API_OK;
+}
+
+enum api_error reply_auth(struct call *c, int status, const struct user *u, const struct session *s)
+{
+	int64_t now = clock_now_us() / US_PER_SECOND;
+	struct token_claims claims = { u->id, s->id, now, now + c->app->access_s };
+	struct refresh_token refresh = { u->id, s->id, s->counter,
+					 session_expiry(s) / US_PER_SECOND };
+	char *refresh_text = arena_alloc(c->arena, REFRESH_TOKEN_LEN + 1);
+	char *access_text = token_issue(c->app->keys, c->arena, &claims, u->email);
+	struct json_writer w;
+
+	arena_wipe_later(c->arena, refresh_text, REFRESH_TOKEN_LEN);
+	if (!access_text || !refresh_token_issue(c->app->keys, s->key_id, &refresh, refresh_text))
+		return API_INTERNAL_ERROR;
+	reply_json(c, status, &w);
+	json_object_open(&w);
+	json_key(&w, "access_token");
+	json_string(&w, access_text);
+	json_key(&w, "token_type");
+	json_string(&w, "bearer");
+	json_key(&w, "expires_in");
+	json_int(&w, c->app->access_s);
+	json_key(&w, "expires_at");
+	json_time(&w, claims.expires_at * US_PER_SECOND);
+	json_key(&w, "refresh_token");
+	json_string(&w, refresh_text);
+	json_key(&w, "refresh_expires_at");
+	json_time(&w, refresh.expires_at * US_PER_SECOND);
+	json_key(&w, "user");
+	write_user(&w, u);
+	json_object_close(&w);
+	return API_OK;
+}
+
+enum api_error reply_limited(struct call *c, const char *policy, int64_t quota, int64_t window_s,
+			     const struct throttle *t)
+{
+	int64_t wait_s = (t->retry_after_us + US_PER_SECOND - 1) / US_PER_SECOND;
+
+	if (wait_s < 1)
+		wait_s = 1;
+	response_header(c->response, "Retry-After", "%" PRId64, wait_s);
+	response_header(c->response, "RateLimit", "\"%s\";r=0;t=%" PRId64, policy, wait_s);
+	if (window_s)
+		response_header(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64 ";w=%" PRId64,
+				policy, quota, window_s);
+	else
+		response_header(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64, policy,
+				quota);
+	return API_RATE_LIMITED;
+}

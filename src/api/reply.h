@@ -1,0 +1,32 @@
+/* Writing the answers that several handlers give. */
+#ifndef TASKCELL_API_REPLY_H
+#define TASKCELL_API_REPLY_H
+
+#include "api/call.h"
+#include "http/json_writer.h"
+
+/* Starts a JSON answer; the caller writes exactly one value. */
+void reply_json(struct call *, int status, struct json_writer *);
+/* An answer without a body. */
+enum api_error reply_empty(struct call *, int status);
+/* `{"status":"<word>"}` */
+enum api_error reply_status(struct call *, const char *word);
+
+/* The nearer of idle and absolute expiry. */
+int64_t session_expiry(const struct session *);
+
+void write_user(struct json_writer *, const struct user *);
+void write_task(struct json_writer *, const struct task *);
+
+/* The task with its ETag. */
+enum api_error reply_task(struct call *, int status, const struct task *);
+
+/* The auth response: a new access token, the session's current refresh token, the user. */
+enum api_error reply_auth(struct call *, int status, const struct user *, const struct session *);
+
+/* 429 with Retry-After and the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10) for the
+ * policy of that name, `quota` attempts in `window_s` seconds (0: no fixed window). */
+enum api_error reply_limited(struct call *, const char *policy, int64_t quota, int64_t window_s,
+			     const struct throttle *);
+
+#endif

@@ -1,0 +1,41 @@
+#include "base/base.h"
+
+#include "api/routes.h"
+
+#include "api/handlers.h"
+
+/* clang-format off */
+const struct route routes[] = {
+	{ .method = HTTP_POST, .path = "/api/auth/register", .run = auth_register,
+	  .body = &register_body, .flags = ROUTE_PUBLIC | ROUTE_THROTTLED | ROUTE_NO_STORE },
+	{ .method = HTTP_POST, .path = "/api/auth/login", .run = auth_login,
+	  .body = &login_body, .flags = ROUTE_PUBLIC | ROUTE_THROTTLED | ROUTE_NO_STORE },
+	{ .method = HTTP_POST, .path = "/api/auth/refresh", .run = auth_refresh,
+	  .body = &refresh_body, .flags = ROUTE_PUBLIC | ROUTE_NO_STORE | ROUTE_EMPTY_BODY },
+	{ .method = HTTP_POST, .path = "/api/auth/logout", .run = auth_logout,
+	  .body = &refresh_body, .flags = ROUTE_PUBLIC | ROUTE_NO_STORE | ROUTE_EMPTY_BODY },
+	{ .method = HTTP_GET, .path = "/api/auth/session", .run = auth_session,
+	  .flags = ROUTE_NO_STORE },
+
+	{ .method = HTTP_GET, .path = "/api/{user_id}/tasks", .run = tasks_list },
+	{ .method = HTTP_POST, .path = "/api/{user_id}/tasks", .run = tasks_create,
+	  .body = &task_create_body },
+	{ .method = HTTP_GET, .path = "/api/{user_id}/tasks/{task_id}", .run = tasks_get },
+	{ .method = HTTP_PUT, .path = "/api/{user_id}/tasks/{task_id}", .run = tasks_put,
+	  .body = &task_change_body },
+	{ .method = HTTP_PATCH, .path = "/api/{user_id}/tasks/{task_id}", .run = tasks_patch,
+	  .body = &task_change_body, .flags = ROUTE_EMPTY_BODY },
+	{ .method = HTTP_DELETE, .path = "/api/{user_id}/tasks/{task_id}", .run = tasks_delete },
+	{ .method = HTTP_PATCH, .path = "/api/{user_id}/tasks/{task_id}/complete",
+	  .run = tasks_complete, .body = &task_complete_body, .flags = ROUTE_EMPTY_BODY },
+	{ .method = HTTP_POST, .path = "/api/{user_id}/tasks/{task_id}/complete",
+	  .run = tasks_complete, .body = &task_complete_body, .flags = ROUTE_EMPTY_BODY },
+
+	{ .method = HTTP_GET, .path = "/api/health", .run = service_health,
+	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/api/ready", .run = service_ready,
+	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
+};
+/* clang-format on */
+
+const size_t routes_count = ARRAY_LEN(routes);

@@ -1,0 +1,206 @@
+#include "base/base.h"
+
+#include "base/codec.h"
+
+static const char base64_plain[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void encode64(const char *alphabet, const void *bytes, size_t len, char *out)
+{
+	const uint8_t *in = bytes;
+	unsigned bits = 0, have = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bits = (bits << 8 | in[i]) & 0xffff;
+		have += 8;
+		while (have >= 6) {
+			have -= 6;
+			*out++ = alphabet[bits >> have & 63];
+		}
+	}
+	if (have)
+		*out++ = alphabet[bits << (6 - have) & 63];
+	*out = '\0';
+}
+
+static int value64(const char *alphabet, char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == alphabet[62])
+		return 62;
+	if (c == alphabet[63])
+		return 63;
+	return -1;
+}
+
+static bool decode64(const char *alphabet, const char *text, size_t len, void *out, size_t cap,
+		     size_t *out_len)
+{
+	unsigned bits = 0, have = 0;
+	uint8_t *to = out;
+	size_t n = 0;
+
+	if (len % 4 == 1)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int v = value64(alphabet, text[i]);
+
+		if (v < 0)
+			return false;
+		bits = (bits << 6 | (unsigned)v) & 0xffff;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			if (n == cap)
+				return false;
+			to[n++] = (uint8_t)(bits >> have);
+		}
+	}
+	if (bits & ((1u << have) - 1))
+		return false;
+	*out_len = n;
+	return true;
+}
+
+void base64url_encode(const void *bytes, size_t len, char *out)
+{
+	encode64(base64_url, bytes, len, out);
+}
+
+void base64_encode(const void *bytes, size_t len, char *out)
+{
+	encode64(base64_plain, bytes, len, out);
+}
+
+bool base64url_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len)
+{
+	return decode64(base64_url, text, len, out, cap, out_len);
+}
+
+bool base64_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len)
+{
+	return decode64(base64_plain, text, len, out, cap, out_len);
+}
+
+void hex_encode(const void *bytes, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *in = bytes;
+
+	for (size_t i = 0; i < len; i++) {
+		*out++ = digits[in[i] >> 4];
+		*out++ = digits[in[i] & 15];
+	}
+	*out = '\0';
+}
+
+int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool percent_decode(const char *text, size_t len, bool plus, char *out, size_t *out_len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (c == '%') {
+			int high, low;
+
+			if (len - i < 3)
+				return false;
+			high = hex_value(text[i + 1]);
+			low = hex_value(text[i + 2]);
+			if (high < 0 || low < 0)
+				return false;
+			c = (char)(high << 4 | low);
+			i += 2;
+		} else if (plus && c == '+') {
+			c = ' ';
+		}
+		if (!c)
+			return false;
+		out[n++] = c;
+	}
+	*out_len = n;
+	return true;
+}
+
+bool decimal_parse(const char *text, size_t len, int64_t max, int64_t *out)
+{
+	int64_t value = 0;
+
+	if (!len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		int digit = text[i] - '0';
+
+		if (digit < 0 || digit > 9 || value > max / 10 || digit > max - value * 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*out = value;
+	return true;
+}
+
+/* Days since 1970 to a date of the proleptic Gregorian calendar: years counted from March, in eras
+ * of 400 years, so that the leap day is the last day of its year. */
+static void date_of_days(int64_t days, int *year, int *month, int *day)
+{
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+
+	*day = (int)(doy - (153 * mp + 2) / 5 + 1);
+	*month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	*year = (int)(yoe + era * 400 + (*month <= 2));
+}
+
+static void put_digits(char *out, int n, int value)
+{
+	while (n--) {
+		out[n] = (char)('0' + value % 10);
+		value /= 10;
+	}
+}
+
+void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1])
+{
+	const int64_t us_per_day = 86400 * US_PER_SECOND;
+	const int64_t first = INT64_C(-62135596800) * US_PER_SECOND;    /* 0001-01-01 */
+	const int64_t last = INT64_C(253402300800) * US_PER_SECOND - 1; /* end of 9999 */
+	int64_t days, ms;
+	int year, month, day;
+
+	us = us < first ? first : us > last ? last : us;
+	days = us / us_per_day;
+	if (us % us_per_day < 0)
+		days--;
+	ms = (us - days * us_per_day) / 1000;
+	date_of_days(days, &year, &month, &day);
+	memcpy(out, "0000-00-00T00:00:00.000Z", RFC3339_LEN + 1);
+	put_digits(out, 4, year);
+	put_digits(out + 5, 2, month);
+	put_digits(out + 8, 2, day);
+	put_digits(out + 11, 2, (int)(ms / 3600000));
+	put_digits(out + 14, 2, (int)(ms / 60000 % 60));
+	put_digits(out + 17, 2, (int)(ms / 1000 % 60));
+	put_digits(out + 20, 3, (int)(ms % 1000));
+}

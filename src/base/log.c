@@ -1,0 +1,154 @@
+#include "base/base.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+
+static struct {
+	int fd;
+	enum log_level most;
+} sink = { STDERR_FILENO, LOG_INFO };
+
+static const char *const level_names[] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARNING] = "warning",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+void log_open(int fd, enum log_level most)
+{
+	sink.fd = fd;
+	sink.most = most;
+}
+
+/* Keeps room for the newline; what does not fit is dropped and the record marked. */
+static void put(struct log_line *l, const char *s, size_t len)
+{
+	if (l->full || len > sizeof(l->text) - 1 - l->len) {
+		l->full = true;
+		return;
+	}
+	memcpy(l->text + l->len, s, len);
+	l->len += len;
+}
+
+static bool is_plain(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		if (*s <= ' ' || *s > '~' || *s == '"' || *s == '=' || *s == '\\')
+			return false;
+	}
+	return true;
+}
+
+static void put_quoted(struct log_line *l, const char *s)
+{
+	put(l, "\"", 1);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			put(l, (char[]){ '\\', (char)c }, 2);
+		} else if (c < ' ' || c > '~') {
+			char hex[3];
+
+			hex_encode(&c, 1, hex);
+			put(l, (char[]){ '\\', 'x', hex[0], hex[1] }, 4);
+		} else {
+			put(l, s, 1);
+		}
+	}
+	put(l, "\"", 1);
+}
+
+void log_begin(struct log_line *l, enum log_level level, const char *event)
+{
+	char when[RFC3339_LEN + 1];
+
+	l->level = level;
+	l->full = false;
+	l->len = 0;
+	if (level > sink.most)
+		return;
+	rfc3339_format(clock_now_us(), when);
+	put(l, "time=", 5);
+	put(l, when, RFC3339_LEN);
+	log_str(l, "level", level_names[level]);
+	log_int(l, "pid", getpid());
+	log_str(l, "event", event);
+}
+
+void log_str(struct log_line *l, const char *key, const char *value)
+{
+	size_t mark = l->len;
+
+	if (l->level > sink.most || !value)
+		return;
+	put(l, " ", 1);
+	put(l, key, strlen(key));
+	put(l, "=", 1);
+	if (is_plain(value))
+		put(l, value, strlen(value));
+	else
+		put_quoted(l, value);
+	if (l->full)
+		l->len = mark; /* a pair is whole or absent */
+}
+
+void log_int(struct log_line *l, const char *key, int64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRId64, value);
+	log_str(l, key, text);
+}
+
+void log_end(struct log_line *l)
+{
+	if (l->level > sink.most)
+		return;
+	l->text[l->len++] = '\n';
+	while (write(sink.fd, l->text, l->len) < 0 && errno == EINTR)
+		;
+}
+
+static void log_va(enum log_level level, const char *event, const char *fmt, va_list ap)
+{
+	struct log_line l;
+	char text[1024];
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	log_begin(&l, level, event);
+	log_str(&l, "message", text);
+	log_end(&l);
+}
+
+void log_message(enum log_level level, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > sink.most)
+		return;
+	va_start(ap, fmt);
+	log_va(level, event, fmt, ap);
+	va_end(ap);
+}
+
+void fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_va(LOG_ERROR, "fatal", fmt, ap);
+	va_end(ap);
+	_exit(EXIT_FAILURE);
+}

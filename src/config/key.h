@@ -1,0 +1,57 @@
+/* A key of the configuration, its type, and how a value is read and written. Used by settings.c
+ * only. */
+#ifndef TASKCELL_CONFIG_KEY_H
+#define TASKCELL_CONFIG_KEY_H
+
+#include "config/settings.h"
+
+enum type {
+	TYPE_TEXT,   /* printable ASCII */
+	TYPE_PATH,   /* absolute */
+	TYPE_SOCKET, /* absolute path or address:port */
+	TYPE_MOUNT,
+	TYPE_SECRET, /* any bytes; never shown */
+	TYPE_INT,
+	TYPE_FLAG,
+	TYPE_LEVEL,
+};
+
+enum key_flags {
+	RELOADABLE = 1,
+	SECRET = 2,  /* can be given as <key>_file */
+	PRIVATE = 4, /* that file must be its owner's alone */
+};
+
+enum { SUN_PATH_MAX = 107 };
+
+struct key {
+	const char *name;
+	enum type type;
+	unsigned flags;
+	size_t offset;
+	enum settings_need need;  /* who needs a value; then there is no default */
+	int64_t min, max;         /* of a number; else of the length in bytes */
+	const char *const *words; /* of a flag (false first) or level; NULL ends them */
+	const char *preset;       /* the default */
+	const char *help;         /* what it is */
+};
+
+/* Reads and checks a value and puts it into its member; false leaves that as it was. */
+bool key_set(const struct key *, const char *text, struct settings *) MUST_CHECK;
+/* Puts the default, or "" where there is none. */
+void key_preset(const struct key *, struct settings *);
+/* The values that are allowed, as the object of "use". */
+void key_describe(const struct key *, FILE *out);
+/* Writes a line `key = value`, for a secret "(set)" or "(not set)". */
+void key_print(const struct key *, const struct settings *, FILE *out);
+/* Wipes and frees the member's value. */
+void key_free(const struct key *, struct settings *);
+
+/* A copy on the heap; out of memory ends the process. */
+char *text_copy(const char *text) MUST_CHECK;
+/* Frees what the member holds and puts a copy of `text`. */
+void text_set(const char **member, const char *text);
+/* NULL is fine. */
+void text_wipe_free(char *text);
+
+#endif

@@ -1,0 +1,79 @@
+#include "base/base.h"
+
+#include "http/response.h"
+
+#include <stdarg.h>
+
+void response_init(struct response *r)
+{
+	*r = (struct response){ .status = 0 };
+	buf_init(&r->headers, RESPONSE_HEADERS_MAX);
+	buf_init(&r->body, RESPONSE_BODY_MAX);
+}
+
+void response_free(struct response *r)
+{
+	buf_free(&r->headers);
+	buf_free(&r->body);
+}
+
+void response_reset(struct response *r)
+{
+	r->status = 0;
+	r->content_type = NULL;
+	buf_reset(&r->headers, RESPONSE_HEADERS_MAX);
+	buf_reset(&r->body, RESPONSE_BODY_KEEP);
+}
+
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
+void response_header(struct response *r, const char *name, const char *fmt, ...)
+{
+	char value[RESPONSE_HEADERS_MAX];
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(value, sizeof(value), fmt, ap);
+	va_end(ap);
+	if (len < 0 || (size_t)len >= sizeof(value) || has_control(value))
+		r->headers.overflow = true;
+	else
+		buf_printf(&r->headers, "%s: %s\r\n", name, value);
+}
+
+const char *http_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 409, "Conflict" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 422, "Unprocessable Content" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}

@@ -1,0 +1,130 @@
+"""The whole application for the length of a test run. `make check-e2e` is the way to start it."""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import client  # noqa: E402
+import stack as stacks  # noqa: E402
+
+RUNNING = []  # every stack of this run, for the logs of a failure
+FAILED = []
+
+
+def pytest_configure(config):
+    if os.geteuid() == 0:
+        pytest.exit("tests/e2e must not run as root: PostgreSQL and taskcell refuse to", 1)
+    build = os.environ.get("TASKCELL_BUILD")
+    if not build or not os.access(os.path.join(build, "taskcell"), os.X_OK):
+        pytest.exit("TASKCELL_BUILD must name the build folder that holds taskcell", 1)
+
+
+def pytest_runtest_setup(item):
+    item.log_marks = {s: s.log_size() for s in RUNNING}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    if report.failed:
+        FAILED.append(item.nodeid)
+        for s in RUNNING:
+            text = s.log_text(getattr(item, "log_marks", {}).get(s, 0))
+            if text:
+                report.sections.append((f"log of {s.dir.name}", text[-8000:]))
+            if s.nginx_log.exists() and report.when != "call":
+                text = s.nginx_log.read_text(encoding="utf-8", errors="replace")
+                report.sections.append((f"nginx of {s.dir.name}", text[-4000:]))
+
+
+@pytest.fixture(scope="session")
+def state():
+    """A short path, since those of sockets hold 107 bytes. Kept when a test has failed."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tc-e2e-", dir="/tmp"))
+    yield directory
+    if FAILED:
+        print(f"\nlogs are kept in {directory}", file=sys.stderr)
+    else:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def build():
+    return pathlib.Path(os.environ["TASKCELL_BUILD"])
+
+
+@pytest.fixture(scope="session")
+def postgres(state):
+    cluster = stacks.Postgres(state)
+    yield cluster
+    cluster.stop()
+
+
+def finish(s, strict=True):
+    """Stops a stack; what was not in order fails the run."""
+    wrong = s.stop()
+    if client.secrets_used:
+        log = s.log_text()
+        wrong += [f"a secret is in the log: {x[:12]}…" for x in client.secrets_used if x in log]
+    if wrong and strict:
+        FAILED.append(s.dir.name)
+        pytest.fail(f"{s.dir.name}: " + "\n".join(wrong), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def stack(state, postgres, build):
+    """The one that most tests share: no throttle, cheap hashes."""
+    s = stacks.Stack(postgres, state / "main", build)
+    RUNNING.append(s)
+    s.migrate()
+    s.start()
+    yield s
+    finish(s)
+
+
+@pytest.fixture(scope="session")
+def throttled(state, postgres, build, stack):
+    """The same database behind a taskcell whose throttle is on."""
+    s = stacks.Stack(postgres, state / "throttled", build, throttle="on", workers=2)
+    RUNNING.append(s)
+    s.start()
+    yield s
+    finish(s)
+
+
+@pytest.fixture
+def make_stack(state, postgres, build, stack, request):
+    """For tests that need other settings, or that break things: make_stack(workers=1, …)."""
+    made = []
+
+    def make(with_nginx=True, **settings):
+        name = f"x{len(RUNNING)}"
+        s = stacks.Stack(postgres, state / name, build, with_nginx, **settings)
+        RUNNING.append(s)
+        made.append(s)
+        return s.start()
+
+    yield make
+    for s in made:
+        finish(s)
+
+
+@pytest.fixture
+def http(stack):
+    return stack.http
+
+
+@pytest.fixture
+def user(http):
+    return client.register(http)
+
+
+@pytest.fixture
+def other(http):
+    return client.register(http)

@@ -1,0 +1,352 @@
+"""Starts and stops the real programs: PostgreSQL, taskcell and nginx, all on the loopback."""
+
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import client
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SECRET = "e2e-0123456789abcdefghijklmnopqrstuvwxyz-KEY"
+SANITIZER = re.compile(
+    r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|ERROR: \w+San"
+)
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """Run in a child: nothing may survive a test run that was killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def wait_for(what, condition, seconds=20, pause=0.02):
+    """Polls until `condition` is true; its value is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain: {what}")
+        time.sleep(pause)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(p) for p in f.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def members_of_session(sid):
+    """Processes whose session leader is (or was) `sid`, zombies left out."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == sid and fields[0] != "Z":
+            found.append(int(entry))
+    return found
+
+
+class Postgres:
+    """A private cluster, as long as the child that tests/with-postgres runs."""
+
+    def __init__(self, directory):
+        self.log = directory / "with-postgres.log"
+        env_file = directory / "env"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(SOURCE / "tests/with-postgres"), "sh", "-c",
+                    'env -0 >"$0.tmp" && mv "$0.tmp" "$0" && exec cat >/dev/null', str(env_file),
+                ],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+            )
+        wait_for(
+            "a PostgreSQL cluster",
+            lambda: env_file.exists() or self.process.poll() is not None, 60,
+        )
+        if not env_file.exists():
+            raise RuntimeError(f"tests/with-postgres failed:\n{self.log.read_text()}")
+        env = dict(e.split("=", 1) for e in env_file.read_text().split("\0") if "=" in e)
+        self.url = env["DATABASE_URL"]
+        self.admin_url = env["DATABASE_ADMIN_URL"]
+        self.data = env["TEST_PGDATA"]
+        self.bin = env["TEST_PGBIN"]
+        self.admin = Database(self, self.admin_url)
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(10)
+
+    def ctl(self, *args):
+        subprocess.run(
+            [f"{self.bin}/pg_ctl", "-D", self.data, "-s", "-w", *args],
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60,
+        )
+
+    def halt(self):
+        """As an outage: nobody is warned."""
+        self.ctl("stop", "-m", "immediate")
+
+    def resume(self):
+        self.ctl("start", "-l", f"{self.data}/../log")
+
+
+class Database:
+    """SQL by psql, so that no Python driver is needed."""
+
+    def __init__(self, postgres, url):
+        self.command = [
+            f"{postgres.bin}/psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-F", "\x1f", "-d", url
+        ]
+
+    def run(self, sql):
+        """The rows, each a list of texts. `sql` is one string of statements."""
+        done = subprocess.run(
+            self.command, input=sql, capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode:
+            raise AssertionError(f"psql: {done.stderr}\n{sql}")
+        return [line.split("\x1f") for line in done.stdout.splitlines()]
+
+    def value(self, sql):
+        rows = self.run(sql)
+        assert len(rows) == 1 and len(rows[0]) == 1, rows
+        return rows[0][0]
+
+    def holding(self, sql):
+        return Holding(self.command, sql)
+
+
+class Holding:
+    """A transaction that stays open, with the locks that its statement took."""
+
+    def __init__(self, command, sql):
+        self.command = command
+        self.sql = sql
+
+    def __enter__(self):
+        self.psql = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=die_with_parent,
+        )
+        self.psql.stdin.write(f"begin;\n{self.sql};\n\\echo held\n")
+        self.psql.stdin.flush()
+        for line in self.psql.stdout:
+            if line.strip() == "held":
+                return self
+        raise AssertionError("psql ended before it held its lock")
+
+    def release(self):
+        if self.psql.poll() is None:
+            self.psql.communicate("rollback;\n\\q\n", timeout=20)
+
+    def __exit__(self, *exc):
+        self.release()
+
+
+class Stack:
+    """One taskcell and, unless told otherwise, one nginx in front of it."""
+
+    def __init__(self, postgres, directory, build, with_nginx=True, **settings):
+        self.postgres = postgres
+        self.build = build
+        self.dir = directory
+        self.dir.mkdir()
+        self.run_dir = directory / "run"
+        self.run_dir.mkdir()
+        self.log = directory / "taskcell.log"
+        self.nginx_log = directory / "nginx.log"
+        self.sql = postgres.admin
+        self.secret = settings.get("jwt_secret", SECRET)
+        self.settings = {
+            "listen": f"{self.run_dir}/taskcell.sock",
+            "listen_auth": f"{self.run_dir}/auth.sock",
+            "run_dir": str(self.run_dir),
+            "database": postgres.url,
+            "jwt_secret": SECRET,
+            "workers": 4,
+            "auth_workers": 2,
+            "scrypt_cost": 10,
+            "throttle": "off",
+            **settings,
+        }
+        assert len(self.settings["listen"]) <= 107, "the path of the socket is too long"
+        self.expected = []  # (from, to, pattern): errors in the log that a test asked for
+        self.taskcell = None
+        self.nginx = None
+        self.port = None
+        self.with_nginx = with_nginx
+
+    # --- starting and stopping
+
+    def environment(self, **changes):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("TASKCELL_", "PG"))}
+        for key, value in {**self.settings, **changes}.items():
+            env["TASKCELL_" + key.upper()] = str(value)
+        return env
+
+    def program(self, name, *args, **changes):
+        return subprocess.run(
+            [str(self.build / name), *args], env=self.environment(**changes),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+        )
+
+    def migrate(self):
+        done = self.program("taskcellctl", "migrate")
+        assert done.returncode == 0, f"taskcellctl migrate: {done.stdout}{done.stderr}"
+
+    def start(self):
+        self.start_taskcell()
+        if self.with_nginx:
+            self.start_nginx()
+            wait_for("GET /api/ready", self.is_ready, 30)
+        return self
+
+    def start_taskcell(self):
+        with open(self.log, "ab") as log:
+            self.taskcell = subprocess.Popen(
+                [str(self.build / "taskcell")], env=self.environment(), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent,
+            )
+
+    def start_nginx(self):
+        nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        assert nginx, "nginx is not installed"
+        for _ in range(5):  # somebody else may take the port first
+            self.port = free_port()
+            self.render()
+            with open(self.nginx_log, "ab") as log:
+                self.nginx = subprocess.Popen(
+                    [nginx, "-e", str(self.nginx_log), "-p", str(self.dir), "-c",
+                     str(self.dir / "nginx.conf")],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+            if wait_for("nginx", lambda: self.nginx.poll() is not None or self.listens(), 20):
+                if self.nginx.poll() is None:
+                    self.http = client.Http(self.port)
+                    return
+        raise RuntimeError(f"nginx does not start:\n{self.nginx_log.read_text()}")
+
+    def render(self):
+        """The files that are shipped, with nothing changed but where things are."""
+        for name in ("nginx.conf", "nginx-site.conf"):
+            text = (SOURCE / "conf" / name).read_text(encoding="utf-8")
+            text = text.replace("@PORT@", str(self.port)).replace("@STATE@", str(self.dir))
+            text = text.replace("/run/taskcell/", f"{self.run_dir}/")
+            (self.dir / name).write_text(text, encoding="utf-8")
+
+    def listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def is_ready(self):
+        if self.taskcell.poll() is not None:
+            raise RuntimeError(f"taskcell ended:\n{self.log_text()[-4000:]}")
+        return self.http.request("GET", "/api/ready").status == 200
+
+    def terminate(self):
+        self.taskcell.send_signal(signal.SIGTERM)
+
+    def stop(self):
+        """nginx, then taskcell; what was not in order is returned as a list of sentences."""
+        wrong = []
+        if self.nginx and self.nginx.poll() is None:
+            self.nginx.send_signal(signal.SIGTERM)
+            self.nginx.wait(20)
+        if self.taskcell:
+            if self.taskcell.poll() is None:
+                self.terminate()
+            try:
+                status = self.taskcell.wait(40)
+                if status != 0:
+                    wrong.append(f"taskcell ended with {status}")
+            except subprocess.TimeoutExpired:
+                wrong.append("taskcell does not end on TERM")
+                os.killpg(self.taskcell.pid, signal.SIGKILL)
+                self.taskcell.wait(10)
+            left = members_of_session(self.taskcell.pid)
+            if left:
+                wrong.append(f"taskcell left processes {left}")
+                os.killpg(self.taskcell.pid, signal.SIGKILL)
+        return wrong + self.unexpected_log()
+
+    def workers(self):
+        return children_of(self.taskcell.pid)
+
+    # --- the log
+
+    def log_text(self, start=0):
+        if not self.log.exists():
+            return ""
+        with open(self.log, "rb") as f:
+            f.seek(start)
+            return f.read().decode("utf-8", "replace")
+
+    def log_size(self):
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def expecting_errors(self, pattern):
+        return Expecting(self, pattern)
+
+    def unexpected_log(self):
+        """Lines that no test asked for: errors, and reports of the sanitizers."""
+        wrong, at = [], 0
+        for line in self.log_text().splitlines(keepends=True):
+            if SANITIZER.search(line):
+                wrong.append(f"sanitizer: {line.strip()}")
+            elif re.search(r"\blevel=error\b", line):
+                if not any(a <= at < b and re.search(p, line) for a, b, p in self.expected):
+                    wrong.append(f"error in the log: {line.strip()}")
+            at += len(line.encode("utf-8", "replace"))
+        return wrong
+
+    def lines_of(self, answer):
+        """The log lines of the request that was answered with `answer`."""
+        needle = answer.request_id
+        lines = [l for l in self.log_text().splitlines() if needle in l]
+        return lines
+
+
+class Expecting:
+    """Errors that match, logged inside this block, are no defect."""
+
+    def __init__(self, stack, pattern):
+        self.stack = stack
+        self.pattern = pattern
+
+    def __enter__(self):
+        self.start = self.stack.log_size()
+        return self
+
+    def __exit__(self, *exc):
+        self.stack.expected.append((self.start, self.stack.log_size(), self.pattern))
