@@ -136,6 +136,9 @@ static enum api_error run(struct call *c)
 {
 	enum api_error e = find_route(c);
 
+	if (c->app->slot)
+		slot_set_request(c->app->slot, c->route ? (int)(c->route - routes) : SLOT_NO_ROUTE,
+				 c->request->request_id);
 	if (e == API_OK && c->request->method == HTTP_OPTIONS)
 		return reply_empty(c, 204);
 	if (e == API_OK && c->request->body_state == BODY_CUT)
