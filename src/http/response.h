@@ -5,8 +5,7 @@
 #include "base/buf.h"
 
 enum {
-	RESPONSE_HEADERS_MAX =
-		3072, /* with Status and Content-Length under the 4 KB of web servers */
+	RESPONSE_HEADERS_MAX = 3072, /* with Status and the rest under the 4 KB of web servers */
 	RESPONSE_BODY_MAX = 96 * 1024 * 1024, /* 1000 tasks of the greatest size, escaped */
 	RESPONSE_BODY_KEEP = 1024 * 1024,
 };
