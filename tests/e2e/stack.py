@@ -1,6 +1,8 @@
 """Starts and stops the real programs: PostgreSQL, taskcell and nginx, all on the loopback."""
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -302,6 +304,15 @@ class Stack:
 
     def workers(self):
         return children_of(self.taskcell.pid)
+
+    @contextlib.contextmanager
+    def gate_held(self):
+        """All places at the hashing gate are taken, by another process of this host."""
+        gates = [p for p in self.run_dir.iterdir() if "gate" in p.name]
+        assert len(gates) == 1, list(self.run_dir.iterdir())
+        with open(gates[0], "r+b") as f:
+            fcntl.lockf(f, fcntl.LOCK_EX)
+            yield
 
     # --- the log
 
