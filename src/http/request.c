@@ -131,7 +131,7 @@ static bool version_parse(const char *tag, size_t len, int64_t *out)
 	return decimal_parse(tag, digits, INT64_MAX, out);
 }
 
-/* Reads one entity-tag; NULL when there is none at `p`. */
+/* Reads one entity-tag and the blanks behind it; NULL when there is none at `p`. */
 static const char *tag_read(const char *p, const char **tag, size_t *len)
 {
 	if (p[0] == 'W' && p[1] == '/')
@@ -141,7 +141,7 @@ static const char *tag_read(const char *p, const char **tag, size_t *len)
 	*tag = p + 1;
 	*len = strcspn(*tag, "\"");
 	p = *tag + *len;
-	return *p ? p + 1 : NULL;
+	return *p ? skip_blanks(p + 1) : NULL;
 }
 
 bool if_match_parse(const char *header, struct if_match *out)
@@ -162,7 +162,7 @@ bool if_match_parse(const char *header, struct if_match *out)
 		int64_t version;
 
 		p = tag_read(p, &tag, &len);
-		if (!p || !strchr(" \t,", *p)) {
+		if (!p || (*p && *p != ',')) {
 			/* not a list of entity-tags: it matches nothing */
 			out->n = 0;
 			return true;

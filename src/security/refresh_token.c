@@ -6,7 +6,7 @@
 #include "security/keys_private.h"
 
 enum {
-	VERSION = 1,
+	TOKEN_VERSION = 1,
 	AT_KEY_ID = 1,
 	AT_USER = AT_KEY_ID + KEY_ID_BYTES,
 	AT_SESSION = AT_USER + 16,
@@ -49,7 +49,7 @@ static bool parse_key_id(const char *text, uint8_t id[KEY_ID_BYTES])
 bool refresh_token_issue(const struct keys *keys, const char *key_id,
 			 const struct refresh_token *token, char out[REFRESH_TOKEN_LEN + 1])
 {
-	uint8_t bytes[REFRESH_TOKEN_BYTES] = { VERSION };
+	uint8_t bytes[REFRESH_TOKEN_BYTES] = { TOKEN_VERSION };
 	const struct key *key;
 
 	if (!parse_key_id(key_id, bytes + AT_KEY_ID))
@@ -89,7 +89,7 @@ bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
 	bool ok;
 
 	ok = len == REFRESH_TOKEN_LEN && base64url_decode(text, len, bytes, sizeof(bytes), &n) &&
-	     n == sizeof(bytes) && bytes[0] == VERSION && is_signed(keys, bytes);
+	     n == sizeof(bytes) && bytes[0] == TOKEN_VERSION && is_signed(keys, bytes);
 	if (ok) {
 		memcpy(out->user_id.bytes, bytes + AT_USER, sizeof(out->user_id.bytes));
 		memcpy(out->session_id.bytes, bytes + AT_SESSION, sizeof(out->session_id.bytes));
@@ -108,11 +108,11 @@ bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
  *   the session has expired                   INVALID
  *   our UPDATE advanced the counter           CURRENT   the token was the current one; the row is
  *                                                       one ahead of it by now
- *   the token is ahead of the row             INVALID   signed, but never handed out by this database
- *                                                       (one put back from a copy, say)
- *   both have the same counter                RETRY     the UPDATE ought to have taken it
- *   one behind, rotated less than grace ago   CURRENT   a parallel request, or a lost answer
- *   else (further behind, or after the grace) THEFT     somebody has used it before
+ *   the token is ahead of the row             INVALID   signed, but never handed out by this
+ * database (one put back from a copy, say) both have the same counter                RETRY     the
+ * UPDATE ought to have taken it one behind, rotated less than grace ago   CURRENT   a parallel
+ * request, or a lost answer else (further behind, or after the grace) THEFT     somebody has used
+ * it before
  *
  * A rotation may lie in the future: `now` is the start of a transaction that then waited for the
  * one which rotated. That is inside the grace, unless the grace is 0. */

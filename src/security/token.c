@@ -72,7 +72,8 @@ static void put_plain_json(struct buf *out, const char *json)
 		uint32_t c = next_scalar(&json);
 
 		if (c >= 0x10000)
-			buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
+			buf_printf(out, "\\u%04x\\u%04x",
+				   (unsigned)(0xd800 + ((c - 0x10000) >> 10)),
 				   (unsigned)(0xdc00 + (c & 0x3ff)));
 		else if (c >= 0x7f || c == '~' || c == '>' || c == '?')
 			buf_printf(out, "\\u%04x", (unsigned)c);
@@ -219,7 +220,8 @@ enum token_result token_verify(const struct keys *keys, const char *text, size_t
 		return TOKEN_INVALID;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	/* A failed allocation in the library leaves a token of algorithm "none" and says it is fine. */
+	/* A failed allocation in the library leaves a token of algorithm "none" and says it is
+	 * fine. */
 	if (jwt_decode(&jwt, copy, key->secret, (int)key->secret_len) == 0 &&
 	    jwt_get_alg(jwt) == JWT_ALG_HS256)
 		result = check_claims(keys, jwt, now, out);

@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import functools
 import hashlib
 import hmac
 import http.client
@@ -26,6 +27,7 @@ CODES = {
 }
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+NEVER = "01890000-0000-7000-8000-000000000000"  # an id that nobody has
 PASSWORD = "correct horse battery staple"
 
 # What must never reach a log: filled by whatever the tests send and receive.
@@ -95,7 +97,7 @@ class Answer:
         assert len(values) <= 1, f"{name} more than once: {self.headers}"
         return values[0] if values else None
 
-    @property
+    @functools.cached_property
     def json(self):
         return parse_json(self.body)
 

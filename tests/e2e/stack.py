@@ -308,9 +308,7 @@ class Stack:
     @contextlib.contextmanager
     def gate_held(self):
         """All places at the hashing gate are taken, by another process of this host."""
-        gates = [p for p in self.run_dir.iterdir() if "gate" in p.name]
-        assert len(gates) == 1, list(self.run_dir.iterdir())
-        with open(gates[0], "r+b") as f:
+        with open(self.run_dir / "hashing.lock", "r+b") as f:
             fcntl.lockf(f, fcntl.LOCK_EX)
             yield
 

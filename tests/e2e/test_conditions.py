@@ -2,9 +2,7 @@
 
 import pytest
 
-from client import at_once, check_task
-
-NOWHERE = "01890000-0000-7000-8000-000000000000"
+from client import NEVER, at_once, check_task
 
 
 def writes(task):
@@ -71,7 +69,7 @@ def test_garbage_never_matches(user):
 
 def test_without_a_row_it_is_404(user):
     """Row first, then its precondition."""
-    for method, path, body in writes({"id": NOWHERE}):
+    for method, path, body in writes({"id": NEVER}):
         for header in ('"1"', "*"):
             user.call(method, path, body, headers={"If-Match": header}).expect(404, "not_found")
 

@@ -109,6 +109,16 @@ void fixture_exec(PGconn *conn, const char *fmt, ...)
 	PQclear(res);
 }
 
+void fixture_finish(PGconn *conn)
+{
+	PGresult *res;
+
+	while ((res = PQgetResult(conn)) != NULL) {
+		expect(conn, res, "what was sent", false);
+		PQclear(res);
+	}
+}
+
 const char *fixture_try(PGconn *conn, const char *fmt, ...)
 {
 	static char state[6];
@@ -239,12 +249,17 @@ void fixture_poll(int64_t deadline_us, const char *what)
 	nanosleep(&moment, NULL);
 }
 
+unsigned fixture_blocked(PGconn *admin)
+{
+	return (unsigned)fixture_int(admin, "select count(*) from pg_stat_activity"
+					    " where wait_event_type = 'Lock'");
+}
+
 void fixture_wait_blocked(PGconn *admin, unsigned n)
 {
 	int64_t deadline = clock_monotonic_us() + BLOCKED_MAX_S * US_PER_SECOND;
 
-	while (fixture_int(admin, "select count(*) from pg_stat_activity where usename = 'taskcell'"
-				  " and wait_event_type = 'Lock'") < (int64_t)n)
+	while (fixture_blocked(admin) < n)
 		fixture_poll(deadline, "for statements that block");
 }
 
@@ -377,6 +392,13 @@ struct fork *fork_start(const struct race *race)
 	if (write(f->start, "", 1) != 1)
 		fatal("fork_start: %s", strerror(errno));
 	return f;
+}
+
+bool fork_done(struct fork *f)
+{
+	struct pollfd p = { .fd = f->ready, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
 }
 
 void *fork_join(struct fork *f)

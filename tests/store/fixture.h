@@ -21,7 +21,9 @@ PGconn *fixture_ordinary(void);
 
 /* One statement, or several without results. */
 void fixture_exec(PGconn *, const char *sql, ...) PRINTF_LIKE(2, 3);
-/* The same, but the error is the caller's: the SQLSTATE, "00000" for success. */
+/* The end of what PQsendQuery() began; waits for it. */
+void fixture_finish(PGconn *);
+/* The same as fixture_exec(), but the error is the caller's: the SQLSTATE, "00000" for success. */
 const char *fixture_try(PGconn *, const char *sql, ...) PRINTF_LIKE(2, 3);
 /* The first column of the one row of a query. */
 int64_t fixture_int(PGconn *, const char *sql, ...) PRINTF_LIKE(2, 3);
@@ -47,7 +49,8 @@ void fixture_account(struct store *, struct account *);
 /* A task of that account. */
 struct uuid fixture_task(struct store *, const struct principal *, const char *title);
 
-/* Waits until `n` statements of the ordinary role wait for locks, at most ten seconds. */
+/* How many statements wait for locks, and to wait until `n` do, at most ten seconds. */
+unsigned fixture_blocked(PGconn *admin);
 void fixture_wait_blocked(PGconn *admin, unsigned n);
 /* For loops that poll: sleeps a moment; ends the program when `deadline_us` (clock_monotonic_us)
  * has passed. */
@@ -82,6 +85,8 @@ void *race(const struct race *);
  * and index are 0), fork_join() waits for it and returns its result. */
 struct fork;
 struct fork *fork_start(const struct race *);
+/* Whether `run` has returned. */
+bool fork_done(struct fork *);
 void *fork_join(struct fork *);
 
 #endif

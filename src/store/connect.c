@@ -1,0 +1,287 @@
+#include "base/base.h"
+
+#include "store/pg.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+int pg_wait(const PGconn *conn, short events, int64_t deadline)
+{
+	struct pollfd p = { .fd = PQsocket(conn), .events = events };
+
+	for (;;) {
+		int64_t left = deadline - clock_monotonic_us();
+		int n;
+
+		if (left <= 0)
+			return 0;
+		n = poll(&p, 1, (int)(left / 1000 < 60000 ? left / 1000 + 1 : 60000));
+		/* A socket that is no more is for libpq to find out. */
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return 1;
+	}
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+/* A list of libpq as it stands in the connection string, with the memory of its parsed form. */
+struct hosts {
+	PQconninfoOption *options;
+	const char *host;
+	const char *hostaddr;
+	const char *port;
+	int n;
+};
+
+static void hosts_read(struct hosts *hosts, const char *conninfo)
+{
+	*hosts = (struct hosts){ .options = PQconninfoParse(conninfo, NULL), .n = 1 };
+	for (PQconninfoOption *o = hosts->options; o != NULL && o->keyword != NULL; o++) {
+		if (strcmp(o->keyword, "host") == 0)
+			hosts->host = o->val;
+		else if (strcmp(o->keyword, "hostaddr") == 0)
+			hosts->hostaddr = o->val;
+		else if (strcmp(o->keyword, "port") == 0)
+			hosts->port = o->val;
+	}
+	for (const char *c = hosts->host != NULL ? hosts->host : hosts->hostaddr;
+	     c != NULL && (c = strchr(c, ',')) != NULL; c++)
+		hosts->n++;
+}
+
+/* The i-th element of a list, the only one, or NULL. */
+static const char *element(struct arena *arena, const char *list, int i)
+{
+	if (list == NULL || strchr(list, ',') == NULL)
+		return list;
+	for (; i > 0; i--) {
+		list = strchr(list, ',');
+		if (list == NULL)
+			return NULL;
+		list++;
+	}
+	return arena_strndup(arena, list, strcspn(list, ","));
+}
+
+static void set_why(char why[PG_WHY_MAX], const char *text)
+{
+	snprintf(why, PG_WHY_MAX, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static PGconn *connect_one(const char *const *keywords, const char *const *values, int64_t deadline,
+			   char why[PG_WHY_MAX])
+{
+	PGconn *conn = PQconnectStartParams(keywords, values, 1);
+	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+
+	if (conn == NULL)
+		fatal("store: out of memory");
+	set_why(why, "");
+	while (PQstatus(conn) != CONNECTION_BAD && next != PGRES_POLLING_OK &&
+	       next != PGRES_POLLING_FAILED) {
+		if (pg_wait(conn, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline) ==
+		    0) {
+			set_why(why, "no connection in time");
+			break;
+		}
+		next = PQconnectPoll(conn);
+	}
+	if (next == PGRES_POLLING_OK)
+		return conn;
+	if (why[0] == '\0')
+		set_why(why, PQerrorMessage(conn));
+	PQfinish(conn);
+	return NULL;
+}
+
+/* Without PQconnectdb() libpq has no time-out of its own, and a first host that is silent would use
+ * up all the time: so each host of a list is tried by itself, with its share of what is left. */
+PGconn *pg_connect(const char *conninfo, int64_t deadline, char why[PG_WHY_MAX])
+{
+	struct arena *arena = arena_new(65536);
+	struct hosts hosts;
+	PGconn *conn = NULL;
+
+	hosts_read(&hosts, conninfo);
+	for (int i = 0; i < hosts.n && conn == NULL; i++) {
+		static const char *const keywords[] = { "dbname",
+							"host",
+							"hostaddr",
+							"port",
+							"client_encoding",
+							"fallback_application_name",
+							NULL };
+		const char *const values[] = { conninfo,
+					       element(arena, hosts.host, i),
+					       element(arena, hosts.hostaddr, i),
+					       element(arena, hosts.port, i),
+					       "UTF8",
+					       "taskcell",
+					       NULL };
+		int64_t now = clock_monotonic_us();
+
+		conn = connect_one(keywords, values, now + (deadline - now) / (hosts.n - i), why);
+	}
+	PQconninfoFree(hosts.options);
+	arena_free(arena);
+	return conn;
+}
+
+/* --- the store's connection ------------------------------------------------------------------ */
+
+struct store *store_open(const struct store_options *options)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store == NULL || (store->conninfo = strdup(options->conninfo)) == NULL)
+		fatal("store: out of memory");
+	store->connect_timeout_ms = options->connect_timeout_ms;
+	store->statement_timeout_ms = options->statement_timeout_ms;
+	return store;
+}
+
+void store_close(struct store *store)
+{
+	link_close(store);
+	free(store->conninfo);
+	free(store);
+}
+
+void link_close(struct store *store)
+{
+	PQfinish(store->conn);
+	store->conn = NULL;
+}
+
+void link_lost(struct store *store, const char *why)
+{
+	if (store->state != LINK_DOWN)
+		log_message(LOG_WARNING,
+			    store->state == LINK_UP ? "database_lost" : "database_unreachable",
+			    "%.*s", (int)strcspn(why, "\n"), why);
+	store->state = LINK_DOWN;
+	link_close(store);
+}
+
+void link_unfit(struct store *store)
+{
+	store->state = LINK_UNFIT;
+	link_close(store);
+}
+
+static void link_found(struct store *store)
+{
+	if (store->state == LINK_DOWN || store->state == LINK_UNFIT)
+		log_message(LOG_INFO, "database_found", "connected again");
+	store->state = LINK_UP;
+}
+
+/* What the server says unasked. Of that only its farewell matters: it comes before the end of the
+ * connection can be seen. */
+static void notice(void *arg, const PGresult *res)
+{
+	struct store *store = arg;
+	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+		store->farewell = true;
+}
+
+/* Whether the idle connection still looks alive. libpq believes so until it reads. */
+static bool link_alive(struct store *store)
+{
+	struct pollfd p = { .fd = PQsocket(store->conn), .events = POLLIN };
+
+	while (poll(&p, 1, 0) != 0) {
+		if (PQconsumeInput(store->conn) != 1 || PQisBusy(store->conn) || store->farewell)
+			return false;
+	}
+	return PQstatus(store->conn) == CONNECTION_OK;
+}
+
+static enum store_result prepare_failed(struct store *store, const struct pg_exchange *x)
+{
+	const char *state = PQresultErrorField(x->error, PG_DIAG_SQLSTATE);
+	struct log_line line;
+
+	/* Class 42 and 3F: a table, a column or the schema is not there, or not ours. */
+	if (strncmp(state, "42", 2) != 0 && strncmp(state, "3F", 2) != 0) {
+		link_lost(store, PQresultErrorField(x->error, PG_DIAG_MESSAGE_PRIMARY));
+		return STORE_UNAVAILABLE;
+	}
+	if (store->state != LINK_UNFIT) {
+		log_begin(&line, LOG_ERROR, "database_unfit");
+		log_str(&line, "message",
+			"the schema is not the one this program was built for: "
+			"run taskcellctl migrate");
+		if (x->failed < STATEMENT_COUNT)
+			log_str(&line, "statement", statements[x->failed].name);
+		log_str(&line, "sqlstate", state);
+		log_str(&line, "cause", PQresultErrorField(x->error, PG_DIAG_MESSAGE_PRIMARY));
+		log_end(&line);
+	}
+	link_unfit(store);
+	return STORE_UNFIT;
+}
+
+/* Prepares every statement, so that a schema that does not fit shows now, and asks for fitness; all
+ * in one round trip. */
+static enum store_result prepare(struct store *store, int64_t deadline)
+{
+	PGresult *results[STATEMENT_COUNT + 1] = { NULL };
+	struct pg_exchange x = { .deadline = deadline,
+				 .n = STATEMENT_COUNT + 1,
+				 .results = results };
+	struct pg_step ask = { 0 };
+	enum pg_outcome outcome = PG_UNSENT;
+	enum store_result r = STORE_UNAVAILABLE;
+	bool queued = PQsetnonblocking(store->conn, 1) == 0 && PQenterPipelineMode(store->conn);
+
+	check_ask(&ask);
+	for (size_t i = 0; i < STATEMENT_COUNT && queued; i++)
+		queued = PQsendPrepare(store->conn, statements[i].name, statements[i].text, 0,
+				       NULL) == 1;
+	if (queued && pg_queue(store->conn, &ask))
+		outcome = pg_exchange(store->conn, &x);
+	if (outcome == PG_DONE && check_answer(store, results[STATEMENT_COUNT])) {
+		r = STORE_OK;
+		link_found(store);
+	} else if (outcome == PG_DONE) {
+		r = STORE_UNFIT;
+		link_unfit(store);
+	} else if (outcome == PG_ERROR) {
+		r = prepare_failed(store, &x);
+	} else {
+		link_lost(store,
+			  outcome == PG_LATE ? "no answer in time" : PQerrorMessage(store->conn));
+	}
+	PQclear(x.error);
+	for (size_t i = 0; i < x.n; i++)
+		PQclear(results[i]);
+	return r;
+}
+
+enum store_result link_ensure(struct store *store, bool *fresh)
+{
+	int64_t deadline;
+	char why[PG_WHY_MAX];
+
+	*fresh = false;
+	if (store->conn != NULL && link_alive(store))
+		return STORE_OK;
+	if (store->conn != NULL)
+		link_lost(store, "the server has ended the connection");
+	*fresh = true;
+	deadline = clock_monotonic_us() + store->connect_timeout_ms * INT64_C(1000);
+	store->conn = pg_connect(store->conninfo, deadline, why);
+	if (store->conn == NULL) {
+		link_lost(store, why);
+		return STORE_UNAVAILABLE;
+	}
+	store->farewell = false;
+	PQsetNoticeReceiver(store->conn, notice, store);
+	return prepare(store, deadline);
+}

@@ -1,0 +1,400 @@
+#include "base/base.h"
+
+#include "store/pg.h"
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/log.h"
+
+enum { RERUNS_MAX = 3 };
+
+static const int64_t pg_epoch_us = UNIX_OF_PG_EPOCH * US_PER_SECOND;
+
+/* --- parameters ------------------------------------------------------------------------------ */
+
+struct pg_step *pg_step(struct pg_call *call, enum statement_id statement)
+{
+	struct pg_step *step;
+
+	if (call->n == PG_STEPS_MAX)
+		fatal("store: more than %d steps", PG_STEPS_MAX);
+	step = &call->steps[call->n++];
+	step->statement = statement;
+	return step;
+}
+
+void pg_enter(struct pg_call *call, const struct principal *principal)
+{
+	struct pg_step *step = pg_step(call, STATEMENT_SESSION_ENTER);
+
+	call->fenced = true;
+	pg_uuid(step, &principal->user_id);
+	pg_uuid(step, &principal->session_id);
+}
+
+static int add(struct pg_step *step)
+{
+	if (step->n == PG_PARAMS_MAX)
+		fatal("store: more than %d parameters", PG_PARAMS_MAX);
+	return step->n++;
+}
+
+static void add_binary(struct pg_step *step, const void *bytes, size_t len)
+{
+	int i = add(step);
+
+	memcpy(step->bytes[i], bytes, len);
+	step->values[i] = step->bytes[i];
+	step->lengths[i] = (int)len;
+	step->formats[i] = 1;
+}
+
+void pg_null(struct pg_step *step)
+{
+	pg_text(step, NULL);
+}
+
+void pg_text(struct pg_step *step, const char *text)
+{
+	step->values[add(step)] = text;
+}
+
+void pg_uuid(struct pg_step *step, const struct uuid *id)
+{
+	add_binary(step, id->bytes, sizeof(id->bytes));
+}
+
+void pg_int(struct pg_step *step, int64_t value)
+{
+	unsigned char bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (unsigned char)((uint64_t)value >> (56 - 8 * i));
+	add_binary(step, bytes, sizeof(bytes));
+}
+
+void pg_bool(struct pg_step *step, bool value)
+{
+	add_binary(step, value ? "\1" : "", 1);
+}
+
+void pg_time(struct pg_step *step, int64_t us)
+{
+	if (us == INT64_MAX || us < INT64_MIN + pg_epoch_us)
+		pg_int(step, us);
+	else
+		pg_int(step, us - pg_epoch_us);
+}
+
+/* --- results --------------------------------------------------------------------------------- */
+
+const char *pg_get_text(const PGresult *res, int row, int column)
+{
+	return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
+}
+
+/* The bytes of a value of that many: anything else is a statement that does not fit its caller. */
+static const char *get_binary(const PGresult *res, int row, int column, size_t len)
+{
+	if ((size_t)PQgetlength(res, row, column) != len)
+		fatal("store: column %d is no value of %zu bytes", column, len);
+	return PQgetvalue(res, row, column);
+}
+
+struct uuid pg_get_uuid(const PGresult *res, int row, int column)
+{
+	struct uuid id;
+
+	memcpy(id.bytes, get_binary(res, row, column, sizeof(id.bytes)), sizeof(id.bytes));
+	return id;
+}
+
+int64_t pg_get_int(const PGresult *res, int row, int column)
+{
+	const char *bytes = get_binary(res, row, column, 8);
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | (unsigned char)bytes[i];
+	return (int64_t)value;
+}
+
+bool pg_get_bool(const PGresult *res, int row, int column)
+{
+	if (PQgetisnull(res, row, column))
+		return false;
+	return *get_binary(res, row, column, 1) != 0;
+}
+
+int64_t pg_get_time(const PGresult *res, int row, int column)
+{
+	int64_t us;
+
+	if (PQgetisnull(res, row, column))
+		return 0;
+	us = pg_get_int(res, row, column);
+	return us > INT64_MAX - pg_epoch_us ? INT64_MAX : us + pg_epoch_us;
+}
+
+/* --- one exchange ---------------------------------------------------------------------------- */
+
+bool pg_queue(PGconn *conn, const struct pg_step *step)
+{
+	const struct statement *statement = &statements[step->statement];
+
+	if (step->n != statement->params)
+		fatal("store: %s takes %d parameters, not %d", statement->name, statement->params,
+		      step->n);
+	return PQsendQueryPrepared(conn, statement->name, step->n, step->values, step->lengths,
+				   step->formats, 1) == 1;
+}
+
+/* An error after which the connection is of no use, or that tells of one. */
+static bool error_ends_link(const PGresult *error)
+{
+	const char *state = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+	const char *severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return state == NULL || severity == NULL || strcmp(severity, "ERROR") != 0 ||
+	       strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0;
+}
+
+/* Where the taking of answers stands. */
+struct progress {
+	size_t i;     /* statement whose answer is due; n: the Sync's */
+	bool got;     /* that answer has come, its end not */
+	int nothings; /* ends in a row */
+	bool over;
+	enum pg_outcome outcome;
+};
+
+static void end(struct progress *p, enum pg_outcome outcome)
+{
+	p->over = true;
+	p->outcome = outcome;
+}
+
+static void take_error(struct pg_exchange *x, struct progress *p, PGresult *res)
+{
+	if (x->error != NULL || error_ends_link(res)) {
+		PQclear(res);
+		end(p, PG_LOST);
+		return;
+	}
+	x->error = res;
+	x->failed = p->i;
+	p->got = true;
+	/* In place of the Sync: the commit failed. Not every libpq then reports the Sync, too. */
+	if (p->i == x->n)
+		end(p, PG_ERROR);
+}
+
+/* Takes one result. A row is not yet success: that is the Sync alone, which follows the commit. */
+static void take(struct pg_exchange *x, struct progress *p, PGresult *res)
+{
+	ExecStatusType status = PQresultStatus(res);
+
+	p->nothings = 0;
+	if (status == PGRES_PIPELINE_SYNC) {
+		PQclear(res);
+		if (x->error == NULL && p->i != x->n)
+			end(p, PG_LOST);
+		else
+			end(p, x->error == NULL ? PG_DONE : PG_ERROR);
+	} else if (status == PGRES_FATAL_ERROR) {
+		take_error(x, p, res);
+	} else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && p->i < x->n &&
+		   !p->got) {
+		x->results[p->i] = res;
+		p->got = true;
+	} else {
+		PQclear(res);
+		p->got = true;
+		if (status != PGRES_PIPELINE_ABORTED)
+			end(p, PG_LOST);
+	}
+}
+
+static void take_all(PGconn *conn, struct pg_exchange *x, struct progress *p)
+{
+	while (!p->over && !PQisBusy(conn)) {
+		PGresult *res = PQgetResult(conn);
+
+		if (res != NULL) {
+			take(x, p, res);
+		} else if (PQstatus(conn) == CONNECTION_BAD || p->nothings++ > 1) {
+			end(p, PG_LOST);
+		} else if (p->got) {
+			p->got = false;
+			p->i++;
+		}
+	}
+}
+
+enum pg_outcome pg_exchange(PGconn *conn, struct pg_exchange *x)
+{
+	struct progress p = { 0 };
+	bool sent = false;
+
+	if (PQpipelineSync(conn) != 1)
+		return PG_UNSENT;
+	for (;;) {
+		if (!sent) {
+			int left = PQflush(conn);
+
+			if (left < 0)
+				return PG_UNSENT;
+			sent = left == 0;
+		}
+		take_all(conn, x, &p);
+		if (p.over)
+			return p.outcome == PG_LOST && !sent ? PG_UNSENT : p.outcome;
+		if (pg_wait(conn, (short)(sent ? POLLIN : POLLIN | POLLOUT), x->deadline) == 0)
+			return PG_LATE;
+		if (PQconsumeInput(conn) != 1)
+			return sent ? PG_LOST : PG_UNSENT;
+	}
+}
+
+/* --- calls ----------------------------------------------------------------------------------- */
+
+void pg_clear(struct pg_call *call)
+{
+	for (size_t i = 0; i < call->n; i++) {
+		PQclear(call->results[i]);
+		call->results[i] = NULL;
+	}
+}
+
+static bool fence_is_shut(const struct pg_call *call)
+{
+	return call->fenced && call->results[0] != NULL && PQntuples(call->results[0]) == 0;
+}
+
+/* Never the detail, which has values, nor the message of a data error, which may quote one. */
+static void log_failure(const struct pg_call *call, const struct pg_exchange *x)
+{
+	const char *state = PQresultErrorField(x->error, PG_DIAG_SQLSTATE);
+	struct log_line line;
+
+	log_begin(&line, LOG_ERROR, "statement_failed");
+	log_str(&line, "statement",
+		x->failed < call->n ? statements[call->steps[x->failed].statement].name : "commit");
+	log_str(&line, "sqlstate", state);
+	if (strncmp(state, "22", 2) != 0)
+		log_str(&line, "message", PQresultErrorField(x->error, PG_DIAG_MESSAGE_PRIMARY));
+	log_end(&line);
+}
+
+/* What an error means; `rerun` when the transaction may simply run again. */
+static enum store_result judge(const struct pg_call *call, const struct pg_exchange *x, bool *rerun)
+{
+	static const struct {
+		char state[6];
+		bool rerun;
+		enum store_result result;
+	} known[] = {
+		{ "40001", true, STORE_BUSY },     /* serialization failure */
+		{ "40P01", true, STORE_BUSY },     /* deadlock */
+		{ "55P03", false, STORE_BUSY },    /* lock not available */
+		{ "57014", false, STORE_BUSY },    /* cancelled */
+		{ "22021", false, STORE_REFUSED }, /* not a character */
+		{ "22003", false, STORE_REFUSED }, /* number out of range */
+		{ "22008", false, STORE_REFUSED }, /* time out of range */
+	};
+	const char *state = PQresultErrorField(x->error, PG_DIAG_SQLSTATE);
+	const struct pg_step *step = x->failed < call->n ? &call->steps[x->failed] : NULL;
+
+	*rerun = false;
+	if (fence_is_shut(call))
+		return STORE_NO_SESSION;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (strcmp(state, known[i].state) == 0) {
+			*rerun = known[i].rerun;
+			return known[i].result;
+		}
+	}
+	if (step != NULL && step->on_unique != STORE_OK && strcmp(state, "23505") == 0)
+		return step->on_unique;
+	if (step != NULL && step->on_foreign_key != STORE_OK && strcmp(state, "23503") == 0)
+		return step->on_foreign_key;
+	log_failure(call, x);
+	return STORE_FAILED;
+}
+
+enum verdict { FINAL, RERUN, RESEND };
+
+static enum store_result attempt(struct store *store, struct pg_call *call, int64_t deadline,
+				 enum verdict *verdict)
+{
+	struct pg_exchange x = { .deadline = deadline, .n = call->n, .results = call->results };
+	enum pg_outcome outcome = PG_UNSENT;
+	enum store_result r = STORE_UNAVAILABLE;
+	bool queued = true, rerun = false;
+
+	for (size_t i = 0; i < call->n && queued; i++)
+		queued = pg_queue(store->conn, &call->steps[i]);
+	if (queued)
+		outcome = pg_exchange(store->conn, &x);
+	*verdict = FINAL;
+	switch (outcome) {
+	case PG_DONE:
+		r = fence_is_shut(call) ? STORE_NO_SESSION : STORE_OK;
+		break;
+	case PG_ERROR:
+		r = judge(call, &x, &rerun);
+		*verdict = rerun ? RERUN : FINAL;
+		if (x.failed == call->n)
+			link_close(store);
+		break;
+	case PG_UNSENT:
+		*verdict = RESEND;
+		link_lost(store, PQerrorMessage(store->conn));
+		break;
+	case PG_LOST:
+		*verdict = call->repeatable ? RESEND : FINAL;
+		link_lost(store, PQerrorMessage(store->conn));
+		break;
+	case PG_LATE:
+		link_lost(store, "no answer in time");
+		break;
+	}
+	PQclear(x.error);
+	if (r != STORE_OK)
+		pg_clear(call);
+	return r;
+}
+
+static void clear_result(void *result)
+{
+	PQclear(result);
+}
+
+enum store_result pg_run(struct store *store, struct arena *arena, struct pg_call *call)
+{
+	int64_t deadline = 0;
+	bool resent = false;
+	int runs = 0;
+
+	for (;;) {
+		enum verdict verdict;
+		bool fresh;
+		enum store_result r = link_ensure(store, &fresh);
+
+		if (r != STORE_OK)
+			return r;
+		if (fresh || deadline == 0)
+			deadline =
+				clock_monotonic_us() + store->statement_timeout_ms * INT64_C(1000);
+		r = attempt(store, call, deadline, &verdict);
+		if (verdict == RESEND && !resent) {
+			resent = true;
+		} else if (verdict != RERUN || ++runs == RERUNS_MAX) {
+			for (size_t i = 0; r == STORE_OK && arena != NULL && i < call->n; i++)
+				arena_defer(arena, clear_result, call->results[i]);
+			return r;
+		}
+	}
+}

@@ -1,0 +1,120 @@
+/* The driver, for src/store only: one connection, one pipeline with one Sync a call, and nothing
+ * that blocks without a deadline. */
+#ifndef TASKCELL_STORE_PG_H
+#define TASKCELL_STORE_PG_H
+
+#include <libpq-fe.h>
+
+#include "store/statements.h"
+#include "store/store.h"
+
+enum { PG_STEPS_MAX = 6, PG_PARAMS_MAX = 9 };
+
+/* What was logged last of the connection, so that only changes are logged. */
+enum link_state { LINK_NEW, LINK_UP, LINK_DOWN, LINK_UNFIT };
+
+struct store {
+	char *conninfo;
+	int connect_timeout_ms;
+	int statement_timeout_ms;
+	PGconn *conn;  /* NULL: none */
+	bool farewell; /* the server has said that it ends the connection */
+	enum link_state state;
+	int64_t reserved_at; /* of the last throttle_reserve: its refund names it */
+};
+
+/* --- calls ----------------------------------------------------------------------------------- */
+
+/* One statement and its parameters. */
+struct pg_step {
+	enum statement_id statement;
+	enum store_result on_unique;      /* for 23505; STORE_OK: not foreseen */
+	enum store_result on_foreign_key; /* for 23503 */
+	int n;
+	const char *values[PG_PARAMS_MAX];
+	int lengths[PG_PARAMS_MAX];
+	int formats[PG_PARAMS_MAX];
+	char bytes[PG_PARAMS_MAX][sizeof(struct uuid)]; /* of those that are sent as binary */
+};
+
+/* One transaction; {0} and then filled. */
+struct pg_call {
+	bool fenced; /* its first step is session_enter, and without a row of it nothing counts */
+	bool repeatable; /* it may run twice: a read, or a write that would change nothing again */
+	size_t n;
+	struct pg_step steps[PG_STEPS_MAX];
+	PGresult *results[PG_STEPS_MAX];
+};
+
+/* Adds a step; then its parameters in order. Texts have to live until pg_run(); NULL is null. */
+struct pg_step *pg_step(struct pg_call *, enum statement_id);
+/* Begins a user's call with session_enter. */
+void pg_enter(struct pg_call *, const struct principal *);
+void pg_null(struct pg_step *);
+void pg_text(struct pg_step *, const char *);
+void pg_uuid(struct pg_step *, const struct uuid *);
+void pg_int(struct pg_step *, int64_t);
+void pg_bool(struct pg_step *, bool);
+/* Microseconds since 1970; INT64_MAX is infinity. */
+void pg_time(struct pg_step *, int64_t us);
+
+/* Runs the call. With STORE_OK each step has its result, which belongs to the arena, or without one
+ * to the caller until pg_clear(); with any other answer none has. */
+enum store_result pg_run(struct store *, struct arena *, struct pg_call *) MUST_CHECK;
+void pg_clear(struct pg_call *);
+
+/* --- values of a result, all binary ----------------------------------------------------------- */
+
+const char *pg_get_text(const PGresult *, int row, int column); /* NULL for null */
+struct uuid pg_get_uuid(const PGresult *, int row, int column);
+int64_t pg_get_int(const PGresult *, int row, int column);
+bool pg_get_bool(const PGresult *, int row, int column);    /* false for null */
+int64_t pg_get_time(const PGresult *, int row, int column); /* 0 for null */
+
+/* --- the exchange below the calls ------------------------------------------------------------- */
+
+enum pg_outcome {
+	PG_DONE,   /* committed */
+	PG_ERROR,  /* rolled back, the connection is good */
+	PG_UNSENT, /* the connection is lost before the Sync had left: nothing was committed */
+	PG_LOST,   /* the connection is lost, the outcome unknown */
+	PG_LATE,   /* the deadline has passed, the outcome unknown */
+};
+
+struct pg_exchange {
+	int64_t deadline; /* clock_monotonic_us */
+	size_t n;         /* statements queued */
+	PGresult **results;
+	PGresult *error; /* with PG_ERROR; the caller clears it and what results there are */
+	size_t failed; /* index of its statement; n: at commit, and then the connection has to go */
+};
+
+bool pg_queue(PGconn *, const struct pg_step *) MUST_CHECK;
+/* Adds the Sync to what is queued and takes the answers. */
+enum pg_outcome pg_exchange(PGconn *, struct pg_exchange *) MUST_CHECK;
+
+/* --- the connection (connect.c) --------------------------------------------------------------- */
+
+enum { PG_WHY_MAX = 256 };
+
+/* A new connection, or NULL and the reason. */
+PGconn *pg_connect(const char *conninfo, int64_t deadline, char why[PG_WHY_MAX]) MUST_CHECK;
+/* Waits for poll(2) events of its socket: 1, or 0 when the deadline has passed. */
+int pg_wait(const PGconn *, short events, int64_t deadline) MUST_CHECK;
+
+/* Sees to it that there is a connection that looks alive, with everything prepared and checked.
+ * STORE_OK, STORE_UNAVAILABLE or STORE_UNFIT. */
+enum store_result link_ensure(struct store *, bool *fresh) MUST_CHECK;
+/* Drops the connection, without and with a record of it. */
+void link_close(struct store *);
+void link_lost(struct store *, const char *why);
+void link_unfit(struct store *);
+
+/* --- fitness (check.c) ------------------------------------------------------------------------ */
+
+/* The statement that asks, and whether the answer will do; if not, says so in the log unless that
+ * was the last thing logged. */
+void check_ask(struct pg_step *);
+bool check_answer(const struct store *, const PGresult *) MUST_CHECK;
+
+#endif

@@ -1,0 +1,24 @@
+/* The test program of src/http is one program of several files. */
+#ifndef TASKCELL_TESTS_TEST_HTTP_H
+#define TASKCELL_TESTS_TEST_HTTP_H
+
+#include "cunit.h"
+
+/* An assertion in a loop over cases: names the case that failed. */
+#define CHECK_CASE(ok, label)                                                                      \
+	do {                                                                                       \
+		bool ok_ = (ok);                                                                   \
+		const char *label_ = (label);                                                      \
+		if (!ok_)                                                                          \
+			printf("\n    case: %s", label_ ? label_ : "NULL");                        \
+		CU_ASSERT(ok_);                                                                    \
+	} while (0)
+
+extern CU_TestInfo json_tests[];
+extern CU_TestInfo bind_tests[];
+extern CU_TestInfo request_tests[];
+
+int bind_start(void);
+int bind_stop(void);
+
+#endif
