@@ -48,8 +48,8 @@ struct arena *arena_new(size_t ceiling)
 
 	if (!a)
 		fatal("out of memory");
-	a->blocks = block_new(FIRST_BLOCK);
-	a->held = FIRST_BLOCK;
+	a->held = ceiling < FIRST_BLOCK ? ceiling : FIRST_BLOCK;
+	a->blocks = block_new(a->held);
 	a->ceiling = ceiling;
 	return a;
 }

@@ -37,7 +37,8 @@ char *buf_reserve(struct buf *b, size_t len)
 
 		while (len > cap - b->len)
 			cap = cap > b->max / 2 ? b->max : cap * 2;
-		data = realloc(b->data, cap);
+		/* one more for the end that vsnprintf writes */
+		data = realloc(b->data, cap + 1);
 		if (!data)
 			fatal("out of memory");
 		b->data = data;
@@ -89,8 +90,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	} else if ((size_t)len < sizeof(small)) {
 		buf_append(b, small, (size_t)len);
 	} else {
-		/* one more byte for the end that vsnprintf writes */
-		room = buf_reserve(b, (size_t)len + 1);
+		room = buf_reserve(b, (size_t)len);
 		if (room) {
 			(void)vsnprintf(room, (size_t)len + 1, fmt, again);
 			b->len += (size_t)len;

@@ -14,7 +14,7 @@
 	X(MISSING_TOKEN, 401, "missing_token", "An access token is required.")                     \
 	X(INVALID_TOKEN, 401, "invalid_token", "The access token is not valid.")                   \
 	X(TOKEN_EXPIRED, 401, "token_expired", "The access token has expired.")                    \
-	X(SESSION_ENDED, 401, "session_ended", "The session has ended. Log in again.")             \
+	X(SESSION_ENDED, 401, "session_ended", "The session has ended; log in again.")             \
 	X(INVALID_CREDENTIALS, 401, "invalid_credentials", "The e-mail or the password is wrong.") \
 	X(INVALID_REFRESH_TOKEN, 401, "invalid_refresh_token", "The refresh token is not valid.")  \
 	X(REGISTRATION_CLOSED, 403, "registration_closed", "Registration is closed.")              \
@@ -27,10 +27,10 @@
 	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type",                                   \
 	  "The body must be application/json.")                                                    \
 	X(VALIDATION_FAILED, 422, "validation_failed", "Some fields are not valid.")               \
-	X(RATE_LIMITED, 429, "rate_limited", "Too many attempts. Try again later.")                \
+	X(RATE_LIMITED, 429, "rate_limited", "Too many attempts; try again later.")                \
 	X(INTERNAL_ERROR, 500, "internal_error", "Something went wrong on our side.")              \
-	X(HASHING_BUSY, 503, "hashing_busy", "Too many people log in right now. Try again soon.")  \
-	X(UNAVAILABLE, 503, "unavailable", "The service is not available right now. Try again.")
+	X(HASHING_BUSY, 503, "hashing_busy", "Too many people log in right now; try again soon.")  \
+	X(UNAVAILABLE, 503, "unavailable", "The service is not available right now; try again.")
 
 enum api_error {
 	API_OK,

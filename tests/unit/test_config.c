@@ -13,7 +13,7 @@
 
 /* Every secret of these tests has this in it, so that one search of the output finds a leak. */
 #define MARK  "S3cr3t"
-#define KEY32 MARK "-0123456789-0123456789-01" /* 32 bytes */
+#define KEY32 MARK "-0123456789-0123456789-012" /* 32 bytes */
 #define DB    "host=/nowhere password=" MARK
 
 static char dir[256];    /* of this run */
@@ -39,6 +39,15 @@ static char *expand(const char *text)
 	return out;
 }
 
+/* Also called where no test runs, and there CUnit has no assertions. */
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	perror(what);
+	abort();
+}
+
 static void write_file(const char *name, const char *bytes, size_t len, mode_t mode)
 {
 	char *path = expand(name);
@@ -46,8 +55,8 @@ static void write_file(const char *name, const char *bytes, size_t len, mode_t m
 
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	CU_ASSERT_FATAL(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
-	CU_ASSERT_FATAL(fchmod(fd, mode) == 0 && close(fd) == 0);
+	must(fd >= 0 && write(fd, bytes, len) == (ssize_t)len, path);
+	must(fchmod(fd, mode) == 0 && close(fd) == 0, path);
 	free(path);
 }
 
@@ -65,7 +74,7 @@ static void set(const char *assignment)
 	char *copy = expand(assignment), *eq = strchr(copy, '=');
 
 	*eq = '\0';
-	CU_ASSERT_FATAL(setenv(copy, eq + 1, 1) == 0);
+	must(setenv(copy, eq + 1, 1) == 0, copy);
 	free(copy);
 }
 
@@ -504,7 +513,7 @@ static void write_secret_files(void)
 		{ "@/key", KEY32 "\n", 0600 },
 		{ "@/key400", KEY32, 0400 },
 		{ "@/two", KEY32 "\n\n", 0600 },
-		{ "@/short", MARK "-0123456789-0123456789-0\n", 0600 },
+		{ "@/short", MARK "-0123456789-0123456789-01\n", 0600 },
 		{ "@/empty", "", 0600 },
 		{ "@/group", KEY32 "\n", 0640 },
 		{ "@/others", KEY32 "\n", 0604 },
@@ -532,7 +541,7 @@ static void test_secrets_refused(void)
 		  { "TASKCELL_DATABASE: is not set", "database or database_file in /", "libpq" } },
 		{ "database = " DB, NULL, { "TASKCELL_JWT_SECRET: is not set", ENOUGH } },
 		{ NULL, "TASKCELL_JWT_SECRET=" KEY32, { "TASKCELL_DATABASE: is not set" } },
-		{ "database = " DB "\njwt_secret = " MARK "-0123456789-0123456789-0",
+		{ "database = " DB "\njwt_secret = " MARK "-0123456789-0123456789-01",
 		  NULL,
 		  { ":2: jwt_secret: is too short; use " ENOUGH } },
 		{ "database = " DB,

@@ -210,7 +210,7 @@ static void test_problem_headers(void)
 		  "error_description=\"The access token has expired.\"\r\n" },
 		{ API_SESSION_ENDED,
 		  "WWW-Authenticate: Bearer realm=\"taskcell\", error=\"invalid_token\", "
-		  "error_description=\"The session has ended. Log in again.\"\r\n" },
+		  "error_description=\"The session has ended; log in again.\"\r\n" },
 		{ API_HASHING_BUSY, "Retry-After: 1\r\n" },
 		{ API_UNAVAILABLE, "Retry-After: 1\r\n" },
 		{ API_RATE_LIMITED, "" },

@@ -58,6 +58,9 @@ static struct form *bind(const char *text, size_t len, bool strict)
 	return json_bind(arena, &table, text, len, strict, &errors, &out) == API_OK ? out : NULL;
 }
 
+/* Of a constant, strictly. */
+#define BIND(text) bind((text), sizeof(text) - 1, true)
+
 /* "ok", "400", or the errors as "field:code …". */
 static const char *verdict(const char *text, size_t len, bool strict)
 {
@@ -97,21 +100,21 @@ static void test_values(void)
 	CU_ASSERT(text_is(&f->password, " 123456 "));
 	CU_ASSERT(f->done.present && f->done.value);
 
-	f = bind("{\"title\":\"t\"}", 13, true);
+	f = BIND("{\"title\":\"t\"}");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT(!f->note.present && !f->note.s && !f->password.present && !f->done.present);
 
-	f = bind("{\"title\":\"t\",\"note\":null,\"done\":false}", 39, true);
+	f = BIND("{\"title\":\"t\",\"note\":null,\"done\":false}");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT(f->note.present && !f->note.s && !f->note.len);
 	CU_ASSERT(f->done.present && !f->done.value);
 
-	f = bind("{\"title\":\"t\",\"note\":\"\"}", 23, true);
+	f = BIND("{\"title\":\"t\",\"note\":\"\"}");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT(text_is(&f->note, ""));
 
 	/* a text of ours is a copy, and keys may be written with escapes */
-	f = bind("{\"\\u0074itle\":\"\\uD83D\\uDE00\"}", 31, true);
+	f = BIND("{\"\\u0074itle\":\"\\uD83D\\uDE00\"}");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	CU_ASSERT(text_is(&f->title, "\xf0\x9f\x98\x80"));
 	arena_reset(arena);
@@ -298,7 +301,7 @@ static void test_secret(void)
 {
 	static const char text[] = "{\"title\":\"a\",\"password\":\"hunter2hunter2\","
 				   "\"note\":\"stays\"}";
-	struct form *f = bind(text, sizeof(text) - 1, true);
+	struct form *f = BIND(text);
 	const char *password, *note;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
