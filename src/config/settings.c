@@ -349,7 +349,8 @@ static void read_environment(struct load *l)
 	static const char prefix[] = "TASKCELL_";
 
 	l->line = 0;
-	for (char **e = environ; *e; e++) {
+	/* clearenv() leaves no environ at all */
+	for (char **e = environ; e && *e; e++) {
 		const char *name = *e + sizeof(prefix) - 1, *value;
 		char key[NAME_MAX_LEN + 1];
 		size_t len = 0;

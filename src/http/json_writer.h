@@ -6,10 +6,6 @@
 #include "base/buf.h"
 #include "base/uuid.h"
 
-/* libjwt brings a library that has a json_string() and a json_null() too. Hidden, ours cannot take
- * their place when the programs are loaded. */
-#pragma GCC visibility push(hidden)
-
 struct json_writer {
 	struct buf *out;
 	bool comma; /* the next value needs one before it */
@@ -33,7 +29,5 @@ void json_null(struct json_writer *);
 void json_uuid(struct json_writer *, const struct uuid *);
 /* Microseconds since 1970 as RFC 3339 with milliseconds. */
 void json_time(struct json_writer *, int64_t us);
-
-#pragma GCC visibility pop
 
 #endif

@@ -46,6 +46,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+def socket_of(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(path))
+    return s
+
+
 def children_of(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
@@ -223,10 +229,11 @@ class Stack:
         done = self.program("taskcellctl", "migrate")
         assert done.returncode == 0, f"taskcellctl migrate: {done.stdout}{done.stderr}"
 
-    def start(self):
+    def start(self, ready=True):
         self.start_taskcell()
         if self.with_nginx:
             self.start_nginx()
+        if self.with_nginx and ready:
             wait_for("GET /api/ready", self.is_ready, 30)
         return self
 
@@ -267,6 +274,14 @@ class Stack:
     def listens(self):
         try:
             socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    @staticmethod
+    def answers(path):
+        try:
+            socket_of(path).close()
             return True
         except OSError:
             return False
@@ -342,8 +357,7 @@ class Stack:
     def lines_of(self, answer):
         """The log lines of the request that was answered with `answer`."""
         needle = answer.request_id
-        lines = [l for l in self.log_text().splitlines() if needle in l]
-        return lines
+        return [line for line in self.log_text().splitlines() if needle in line]
 
 
 class Expecting:

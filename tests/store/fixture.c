@@ -275,15 +275,17 @@ void *fixture_shared(size_t size)
 }
 
 /* A racer writes one byte into `ready` before each round, and after the last. All of them wait for
- * one byte of `start`, which holds one for each: the writing of it is the instant. */
+ * one byte of a pipe that then holds one for each: the writing of it is the instant. Even and odd
+ * rounds have different pipes, or the fast would take the bytes of the slow. */
 struct fork {
 	pid_t pid;
 	int ready;
-	int start; /* of fork_start() */
+	int start; /* of fork_ready() */
 	char *results;
 };
 
-static void child(const struct race *race, unsigned index, int ready, int start, char *results)
+static void child(const struct race *race, unsigned index, int ready, const int start[2],
+		  char *results)
 {
 	struct racer racer = { .index = index };
 	char byte = 0;
@@ -296,7 +298,7 @@ static void child(const struct race *race, unsigned index, int ready, int start,
 		fatal("racer %u: no store", index);
 	for (racer.round = 0; racer.round < race->rounds; racer.round++) {
 		arena_reset(racer.arena);
-		if (write(ready, &byte, 1) != 1 || read(start, &byte, 1) != 1)
+		if (write(ready, &byte, 1) != 1 || read(start[racer.round % 2], &byte, 1) != 1)
 			_exit(1);
 		race->run(&racer, race->arg,
 			  results + (racer.round * race->racers + index) * race->result_size);
@@ -306,7 +308,8 @@ static void child(const struct race *race, unsigned index, int ready, int start,
 	_exit(write(ready, &byte, 1) == 1 ? 0 : 1);
 }
 
-static struct fork fork_racer(const struct race *race, unsigned index, int start, char *results)
+static struct fork fork_racer(const struct race *race, unsigned index, const int start[2],
+			      char *results)
 {
 	struct fork f = { .start = -1, .results = results };
 	int ready[2];
@@ -353,12 +356,12 @@ void *race(const struct race *race)
 	struct fork *forks = calloc(race->racers, sizeof(*forks));
 	char *bytes = calloc(race->racers, 1);
 	char *results = fixture_shared(race->rounds * race->racers * race->result_size);
-	int start[2];
+	int even[2], odd[2];
 
-	if (forks == NULL || bytes == NULL || pipe(start) != 0)
+	if (forks == NULL || bytes == NULL || pipe(even) != 0 || pipe(odd) != 0)
 		fatal("race: %s", strerror(errno));
 	for (unsigned i = 0; i < race->racers; i++)
-		forks[i] = fork_racer(race, i, start[0], results);
+		forks[i] = fork_racer(race, i, (int[]){ even[0], odd[0] }, results);
 	for (unsigned round = 0; round <= race->rounds; round++) {
 		for (unsigned i = 0; i < race->racers; i++)
 			await_ready(&forks[i]);
@@ -366,35 +369,42 @@ void *race(const struct race *race)
 			break;
 		if (race->before != NULL)
 			race->before(round, race->arg);
-		if (write(start[1], bytes, race->racers) != (ssize_t)race->racers)
+		if (write(round % 2 ? odd[1] : even[1], bytes, race->racers) !=
+		    (ssize_t)race->racers)
 			fatal("race: %s", strerror(errno));
 	}
 	for (unsigned i = 0; i < race->racers; i++)
 		reap(&forks[i]);
-	close(start[0]);
-	close(start[1]);
+	for (int i = 0; i < 2; i++) {
+		close(even[i]);
+		close(odd[i]);
+	}
 	free(bytes);
 	free(forks);
 	return results;
 }
 
-struct fork *fork_start(const struct race *race)
+struct fork *fork_ready(const struct race *race)
 {
 	struct fork *f = calloc(1, sizeof(*f));
 	int start[2];
 
 	if (f == NULL || pipe(start) != 0)
-		fatal("fork_start: %s", strerror(errno));
-	*f = fork_racer(race, 0, start[0], fixture_shared(race->result_size));
+		fatal("fork_ready: %s", strerror(errno));
+	*f = fork_racer(race, 0, (int[]){ start[0], -1 }, fixture_shared(race->result_size));
 	f->start = start[1];
 	close(start[0]);
 	await_ready(f);
-	if (write(f->start, "", 1) != 1)
-		fatal("fork_start: %s", strerror(errno));
 	return f;
 }
 
-bool fork_done(struct fork *f)
+void fork_go(struct fork *f)
+{
+	if (write(f->start, "", 1) != 1)
+		fatal("fork_go: %s", strerror(errno));
+}
+
+bool fork_done(const struct fork *f)
 {
 	struct pollfd p = { .fd = f->ready, .events = POLLIN };
 

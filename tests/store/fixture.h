@@ -81,12 +81,14 @@ struct race {
  * that dies ends the test program. */
 void *race(const struct race *);
 
-/* One child beside the caller, for orders that locks force: fork_start() lets `run` loose (round
- * and index are 0), fork_join() waits for it and returns its result. */
+/* One child beside the caller, for orders that locks force: fork_ready() returns when it has
+ * connected, fork_go() lets `run` loose (round and index are 0), fork_join() waits for it and
+ * returns its result. */
 struct fork;
-struct fork *fork_start(const struct race *);
+struct fork *fork_ready(const struct race *);
+void fork_go(struct fork *);
 /* Whether `run` has returned. */
-bool fork_done(struct fork *);
+bool fork_done(const struct fork *);
 void *fork_join(struct fork *);
 
 #endif

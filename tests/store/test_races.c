@@ -394,9 +394,10 @@ static void test_deleted_meanwhile(void)
 		struct fork *waiting;
 
 		read_version(0, arg);
+		waiting = fork_ready(&one);
 		fixture_exec(admin, "begin; delete from taskcell.tasks where id = '%s'",
 			     fixture_id(&arg->task_id));
-		waiting = fork_start(&one);
+		fork_go(waiting);
 		fixture_wait_blocked(admin, 1);
 		fixture_exec(admin, "commit");
 		result = fork_join(waiting);
@@ -469,6 +470,7 @@ struct login_arg {
 	struct account account;
 	char verified[40];
 	bool rehash;
+	bool retry;            /* when the hash was not the verified one, as a handler does */
 	char throttle_key[64]; /* or empty */
 };
 
@@ -505,7 +507,7 @@ static void run_login(struct racer *racer, void *shared, void *out)
 	result->principal = (struct principal){ login.user_id, login.session.id };
 	result->again = STORE_NO_SESSION;
 	result->r = store_login(racer->store, racer->arena, &login, &user, &session);
-	if (!arg->rehash || result->r != STORE_NO_SESSION)
+	if (!arg->retry || result->r != STORE_NO_SESSION)
 		return;
 	result->again = store_credential_find(racer->store, racer->arena, arg->account.email_key,
 					      &credential);
@@ -556,7 +558,8 @@ static void test_login_after_the_end(void)
 		arg->rehash = i % 2 == 1;
 		fixture_exec(admin, "begin; " END_SQL, ends[i / 2],
 			     fixture_id(&arg->account.principal.user_id));
-		login = fork_start(&one);
+		login = fork_ready(&one);
+		fork_go(login);
 		while (!fork_done(login) && fixture_blocked(admin) == 0)
 			fixture_poll(deadline, "for the login");
 		fixture_exec(admin, "commit");
@@ -577,7 +580,8 @@ static void force_login_first(PGconn *other, struct login_arg *arg, const char *
 
 	snprintf(sql, sizeof(sql), END_SQL, end, id);
 	fixture_exec(admin, obstacle, id);
-	login = fork_start(&one);
+	login = fork_ready(&one);
+	fork_go(login);
 	fixture_wait_blocked(admin, 1);
 	CU_ASSERT_FATAL(PQsendQuery(other, sql) == 1);
 	while (PQconsumeInput(other) == 1 && PQisBusy(other) && fixture_blocked(admin) < 2)
@@ -660,11 +664,11 @@ static void test_hash_moved_on(void)
 	fixture_exec(admin,
 		     "update taskcell.credentials set password_hash = 'moved' where user_id = '%s'",
 		     fixture_id(&arg->account.principal.user_id));
-	result = fork_join(fork_start(&one));
+	result = race(&one);
 	CU_ASSERT(result->r == STORE_NO_SESSION);
 	CU_ASSERT_EQUAL(live_sessions(&result->principal), 1);
-	arg->rehash = true;
-	result = fork_join(fork_start(&one));
+	arg->rehash = arg->retry = true;
+	result = race(&one);
 	CU_ASSERT(result->r == STORE_NO_SESSION);
 	CU_ASSERT(result->again == STORE_OK);
 	CU_ASSERT_EQUAL(live_sessions(&result->principal), 2);
@@ -682,7 +686,7 @@ static void test_two_rehash_at_once(void)
 		unsigned ok = 0;
 
 		race_.racers = N;
-		arg->rehash = true;
+		arg->rehash = arg->retry = true;
 		results = race(&race_);
 		CU_ASSERT(store_credential_find(store, arena, arg->account.email_key,
 						&credential) == STORE_OK);
@@ -1076,15 +1080,20 @@ static void test_storm(void)
 			0);
 }
 
+/* The backends there are now; a racer may connect again at once. */
 static void terminate_all(void)
 {
 	int64_t deadline = clock_monotonic_us() + 10 * US_PER_SECOND;
+	char *now = fixture_text(admin, "select clock_timestamp()");
 
 	fixture_exec(admin, "select pg_terminate_backend(pid) from pg_stat_activity"
 			    " where usename = 'taskcell'");
-	while (fixture_int(admin, "select count(*) from pg_stat_activity"
-				  " where usename = 'taskcell'") > 0)
+	while (fixture_int(admin,
+			   "select count(*) from pg_stat_activity"
+			   " where usename = 'taskcell' and backend_start < '%s'",
+			   now) > 0)
 		fixture_poll(deadline, "for the backends to end");
+	free(now);
 }
 
 /* An idle connection that was ended is noticed before it is used: nobody sees it. */
@@ -1136,8 +1145,9 @@ static void test_ended_halfway(void)
 	fixture_account(store, &account);
 	for (int i = 0; i < 2; i++) {
 		one.run = i == 0 ? run_list : run_create;
+		waiting = fork_ready(&one);
 		fixture_exec(admin, "begin; lock taskcell.tasks in access exclusive mode");
-		waiting = fork_start(&one);
+		fork_go(waiting);
 		fixture_wait_blocked(admin, 1);
 		terminate_all();
 		fixture_exec(admin, "commit");

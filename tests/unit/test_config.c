@@ -538,7 +538,8 @@ static void test_secrets_refused(void)
 	static const struct refusal table[] = {
 		{ "jwt_secret = " KEY32,
 		  NULL,
-		  { "TASKCELL_DATABASE: is not set", "database or database_file in /", "libpq" } },
+		  { "TASKCELL_DATABASE: is not set", "database or database_file in /",
+		    "host=/run" } },
 		{ "database = " DB, NULL, { "TASKCELL_JWT_SECRET: is not set", ENOUGH } },
 		{ NULL, "TASKCELL_JWT_SECRET=" KEY32, { "TASKCELL_DATABASE: is not set" } },
 		{ "database = " DB "\njwt_secret = " MARK "-0123456789-0123456789-01",

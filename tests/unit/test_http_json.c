@@ -257,6 +257,7 @@ static void test_scan_refuses_values(void)
 		"\"\\ud800\\ud800\"",
 		"\"\\ud800\\ue000\"",
 		"\"\\udc00\\ud800\"",
+		"\"\\udc00\\udc00\"",
 		"\"\\ud800\\u\"",
 		"\"\\ud83d\\\\ude00\"",
 		/* bytes that are no UTF-8 */

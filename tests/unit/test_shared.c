@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -46,8 +47,7 @@ static void must(bool ok, const char *what)
 struct child {
 	pid_t pid;
 	int said; /* y or n arrives here */
-	int hold; /* a byte into it ends the child; a later child has a copy, so closing would not
-		   */
+	int hold; /* a byte into it ends the child; later children hold copies of it */
 };
 
 /* A process that tries to enter, says whether it did, and stays until told to go. */
@@ -244,6 +244,7 @@ static void test_gate_race(void)
 				       !atomic_compare_exchange_weak(&n->most, &most, now))
 					;
 				atomic_fetch_add(&n->entered, 1);
+				(void)sched_yield(); /* let another one in, if it can */
 				atomic_fetch_sub(&n->inside, 1);
 				gate_leave(&gate);
 			}

@@ -1,0 +1,225 @@
+"""Limits on attempts: T067. Each test has client addresses of its own (127.0.0.0/8 is all ours)."""
+
+import itertools
+import time
+
+import pytest
+
+import fastcgi
+from client import PASSWORD, at_once, fresh_email, login, refresh, register
+
+WRONG = "certainly not the password"
+_hosts = itertools.count(1)
+
+
+def address():
+    n = next(_hosts)
+    return f"127.{1 + n // 60000}.{n // 250 % 240}.{1 + n % 250}"
+
+
+def guess(stack, email, password=WRONG, source=None):
+    return login(stack.http, email, password, source or address())
+
+
+def end_waits(stack):
+    stack.sql.run("update taskcell.throttle set ends_at = now() - interval '1 s' "
+                  "where key like 'account:%' and ends_at > '-infinity'")
+
+
+@pytest.fixture
+def someone(throttled):
+    return register(throttled.http, source=address())
+
+
+def limited(answer, most=900):
+    answer.expect(429, "rate_limited")
+    seconds = int(answer.header("Retry-After"))
+    assert 1 <= seconds <= most
+    assert answer.header("RateLimit") and answer.header("RateLimit-Policy")
+    assert answer.header("Cache-Control") == "no-store"
+    return seconds
+
+
+# --- by account -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_waits_grow(throttled, someone, known):
+    """5 free failures; the sixth starts the wait of 1 s, then 2, 4 … up to 15 minutes. An unknown
+    e-mail behaves the same."""
+    email = someone.email if known else fresh_email("nobody")
+    for _ in range(6):
+        guess(throttled, email).expect(401, "invalid_credentials")
+    seen = [limited(guess(throttled, email))]
+    for _ in range(11):
+        end_waits(throttled)
+        guess(throttled, email).expect(401, "invalid_credentials")
+        seen.append(limited(guess(throttled, email)))
+    assert seen == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
+
+
+def test_known_and_unknown_look_the_same(throttled, someone):
+    nobody = fresh_email("nobody")
+    for _ in range(8):
+        known, unknown = guess(throttled, someone.email), guess(throttled, nobody)
+        assert known.bare() == unknown.bare()
+    limited(known)
+
+
+def test_the_wait_is_real_and_no_longer_than_said(throttled, someone):
+    """Also for the right password. An attempt answered 429 is not counted."""
+    for _ in range(6):
+        guess(throttled, someone.email).expect(401)
+    began = time.monotonic()
+    refused = 0
+    while (a := guess(throttled, someone.email, PASSWORD)).status == 429:
+        assert limited(a) == 1
+        refused += 1
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
+    a.expect(200)
+    assert refused >= 3 and time.monotonic() - began > 0.7
+
+
+def test_success_clears_the_count(throttled, someone):
+    for _ in range(3):
+        for _ in range(5):
+            guess(throttled, someone.email).expect(401)
+        guess(throttled, someone.email, PASSWORD).expect(200)
+
+
+def test_letter_case_is_no_new_account(throttled, someone):
+    forms = [someone.email, someone.email.upper(), someone.email.title(), f" {someone.email} "]
+    for i in range(6):
+        guess(throttled, forms[i % 4]).expect(401)
+    for form in forms:
+        limited(guess(throttled, form))
+
+
+def test_not_hashed_while_waiting(throttled, someone):
+    """With no place at the gate, whoever would hash hears 503 instead."""
+    for _ in range(6):
+        guess(throttled, someone.email).expect(401)
+    end_waits(throttled)
+    guess(throttled, someone.email).expect(401)  # waits 2 s from now
+    with throttled.gate_held():
+        limited(guess(throttled, someone.email, PASSWORD))
+        guess(throttled, fresh_email("nobody")).expect(503, "hashing_busy")
+
+
+def test_what_was_not_hashed_is_not_counted(throttled, someone):
+    with throttled.gate_held():
+        for _ in range(4):
+            guess(throttled, someone.email).expect(503, "hashing_busy")
+            a = throttled.http.request("POST", "/api/auth/login", {"email": someone.email},
+                                       source=address())
+            a.expect(422)
+    for _ in range(6):
+        guess(throttled, someone.email).expect(401)
+    limited(guess(throttled, someone.email))
+
+
+def test_parallel_guesses(throttled, someone):
+    """The failure is reserved before hashing: of 40 at once no more than six are tried."""
+    sources = [address() for _ in range(40)]
+    answers = at_once(40, lambda i: guess(throttled, someone.email, WRONG, sources[i]))
+    statuses = sorted(a.status for a in answers)
+    assert statuses == [401] * 6 + [429] * 34
+
+
+def test_a_locked_account_does_not_lock_out_its_sessions(throttled, someone):
+    for _ in range(7):
+        guess(throttled, someone.email)
+    limited(guess(throttled, someone.email))
+    someone.call("GET", "tasks").expect(200)
+    refresh(throttled.http, someone.refresh, someone.source).expect(200)
+
+
+# --- by address -------------------------------------------------------------------------------------
+
+
+def attempt(stack, source, path="login", **kw):
+    return stack.http.request("POST", f"/api/auth/{path}", {}, source=source, **kw)
+
+
+def test_20_a_minute_for_an_address(throttled):
+    """Register and login together, whatever comes of them; others are not concerned."""
+    source = address()
+    for i in range(20):
+        attempt(throttled, source, ("login", "register")[i % 2]).expect(422)
+    for path in ("login", "register"):
+        a = attempt(throttled, source, path)
+        limited(a, 60)
+        assert "q=20" in a.header("RateLimit-Policy") and "w=60" in a.header("RateLimit-Policy")
+        throttled.http.request("POST", f"/api/auth/{path}", b"{", source=source).expect(429)
+    attempt(throttled, address()).expect(422)
+    # Other routes and other methods go on.
+    throttled.http.request("GET", "/api/auth/login", source=source).expect(405)
+    throttled.http.request("GET", "/api/health", source=source).expect(200)
+    throttled.http.request("POST", "/api/auth/logout", source=source).expect(200)
+    throttled.sql.run("update taskcell.throttle set ends_at = now() - interval '1 s' "
+                      f"where key like 'address:%{source}%'")
+    attempt(throttled, source).expect(422)
+
+
+def test_the_right_password_counts_too(throttled, someone):
+    source = address()
+    for _ in range(20):
+        login(throttled.http, someone.email, PASSWORD, source).expect(200)
+    limited(login(throttled.http, someone.email, PASSWORD, source), 60)
+
+
+def test_parallel_attempts_of_an_address(throttled):
+    source = address()
+    answers = at_once(30, lambda _: attempt(throttled, source))
+    assert sorted(a.status for a in answers) == [422] * 20 + [429] * 10
+
+
+def test_forwarded_headers_are_not_believed(throttled):
+    source = address()
+    for i in range(20):
+        attempt(throttled, source, headers={"X-Forwarded-For": f"10.0.0.{i}"}).expect(422)
+    attempt(throttled, source, headers={"X-Forwarded-For": "10.9.9.9", "Forwarded": "for=10.9.9.9",
+                                        "X-Real-IP": "10.9.9.9"}).expect(429)
+
+
+def test_refresh_counts_only_when_invalid(throttled, someone):
+    source, token = address(), someone.refresh
+    for _ in range(25):
+        token = refresh(throttled.http, token, source).expect(200).json["refresh_token"]
+    bad = ["garbage", "", token[:-5] + "AAAAA"]
+    for i in range(20):
+        refresh(throttled.http, bad[i % 3], source).expect(401, "invalid_refresh_token")
+    limited(refresh(throttled.http, "garbage", source), 60)
+    refresh(throttled.http, "garbage", address()).expect(401)
+
+
+def from_address(stack, remote):
+    return fastcgi.request(stack.settings["listen_auth"], "POST", "/api/auth/login", b"{}",
+                           REMOTE_ADDR=remote).status
+
+
+def test_ipv6_counts_by_64(throttled):
+    """A household has one of them, and 2^64 addresses in it."""
+    for i in range(20):
+        assert from_address(throttled, f"2001:db8:5:1:{i:x}::{i:x}") == 422
+    assert from_address(throttled, "2001:db8:5:1:ffff:ffff:ffff:ffff") == 429
+    assert from_address(throttled, "2001:DB8:5:1::") == 429
+    assert from_address(throttled, "2001:db8:5:2::1") == 422
+    four = address()
+    for i in range(20):
+        assert from_address(throttled, ("::ffff:" if i % 2 else "") + four) == 422
+    assert from_address(throttled, four) == from_address(throttled, f"::ffff:{four}") == 429
+
+
+def test_throttle_off(http, user):
+    """The setting is for tests: the shared stack has it off."""
+    for _ in range(30):
+        login(http, user.email, WRONG).expect(401)
+    login(http, user.email).expect(200)
+
+
+def test_the_limit_is_a_setting(make_stack):
+    s = make_stack(throttle="on", throttle_address_per_minute=3, workers=1, auth_workers=1)
+    source = address()
+    assert [attempt(s, source).status for _ in range(5)] == [422, 422, 422, 429, 429]

@@ -1,0 +1,66 @@
+/* store.h on arrays, with the same meaning: whoever changes the one changes the other. Its clock is
+ * the fake one. Tests may look at the rows and change them; strings of rows live on `memory`. */
+#ifndef TASKCELL_TESTS_UNIT_FAKE_STORE_H
+#define TASKCELL_TESTS_UNIT_FAKE_STORE_H
+
+#include "store/store.h"
+
+enum {
+	FAKE_ACCOUNTS = 8,
+	FAKE_SESSIONS = 64,
+	FAKE_TASKS = 1100,
+	FAKE_THROTTLES = 64,
+	FAKE_CALLS = 32, /* names that are kept */
+};
+
+struct fake_account {
+	struct user user;
+	const char *email_key;
+	const char *password_hash;
+	int64_t epoch;
+	bool disabled;
+	int64_t revision;
+};
+
+struct fake_session {
+	struct uuid user_id;
+	int64_t epoch; /* of the credential at login */
+	bool revoked;
+	struct session row;
+	const char *ip;
+	const char *user_agent;
+};
+
+struct fake_throttle {
+	const char *key;
+	int64_t hits;
+	int64_t counted_at;
+	int64_t ends_at;
+};
+
+struct store {
+	struct arena *memory;
+	size_t n_accounts, n_sessions, n_tasks, n_throttles;
+	struct fake_account accounts[FAKE_ACCOUNTS];
+	struct fake_session sessions[FAKE_SESSIONS];
+	struct task tasks[FAKE_TASKS];
+	struct fake_throttle throttles[FAKE_THROTTLES];
+	int64_t reserved_at; /* of the last reservation, for its refund */
+
+	/* Calls since the count was last set to 0, and their functions' names. */
+	size_t n_calls;
+	const char *calls[FAKE_CALLS];
+	/* The call of this number (the first is 1) does nothing and answers `fail_with`. */
+	size_t fail_call;
+	enum store_result fail_with;
+	/* Runs before the call of this number: what another process does meanwhile. */
+	size_t hook_call;
+	void (*hook)(struct store *);
+};
+
+struct fake_account *fake_account_of(struct store *, const struct uuid *user_id);
+struct fake_session *fake_session_of(struct store *, const struct principal *);
+struct fake_throttle *fake_throttle_of(struct store *, const char *key);
+struct task *fake_task_of(struct store *, const struct uuid *user_id, const struct uuid *id);
+
+#endif
