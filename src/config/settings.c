@@ -80,9 +80,9 @@ static const struct key keys[] = {
 	{ KEY(registration), .type = TYPE_FLAG, .flags = RELOADABLE, .words = closed_open,
 	  .preset = "open", .help = "whether anyone may register" },
 	{ KEY(throttle), .type = TYPE_FLAG, .flags = RELOADABLE, .words = off_on,
-	  .preset = "on", .help = "limits on login attempts" },
+	  .preset = "on", .help = "limits on attempts to log in or register" },
 	{ KEY(throttle_address_per_minute), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 100000,
-	  .preset = "20", .help = "login attempts of one address in a minute" },
+	  .preset = "20", .help = "attempts to log in or register of one address in a minute" },
 	{ KEY(log_level), .type = TYPE_LEVEL, .flags = RELOADABLE, .words = levels,
 	  .preset = "info", .help = "the least important records that are written" },
 };
@@ -338,7 +338,7 @@ static void read_config(struct load *l)
 		size_t len = (size_t)((eol ? eol : end) - p);
 
 		l->line++;
-		read_line(l, p, len > 0 && p[len - 1] == '\r' ? len - 1 : len);
+		read_line(l, p, len);
 		p = eol ? eol + 1 : end;
 	}
 	contents_free(&c);

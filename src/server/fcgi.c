@@ -128,22 +128,21 @@ static void split_uri(struct arena *a, const char *uri, const char *mount, struc
 static void read_body(struct fcgi *f, struct arena *a, const char *content_length,
 		      struct request *r)
 {
-	char *body = arena_alloc(a, REQUEST_BODY_MAX + 2), drain[4096];
 	int64_t declared = -1;
-	size_t total, n;
+	size_t cap = REQUEST_BODY_MAX, total, n;
+	char *body, drain[4096];
 
-	total = (size_t)FCGX_GetStr(body, REQUEST_BODY_MAX + 1, f->request.in);
-	if (total > REQUEST_BODY_MAX) {
-		do {
-			n = (size_t)FCGX_GetStr(drain, sizeof(drain), f->request.in);
-			total += n;
-		} while (n && total < DRAIN_MAX);
-	}
 	if (content_length &&
 	    !decimal_parse(content_length, strlen(content_length), INT64_MAX, &declared))
-		declared = INT64_MAX; /* cannot be met: the request is refused */
+		declared = INT64_MAX;
+	if (declared >= 0 && declared < REQUEST_BODY_MAX)
+		cap = (size_t)declared;
+	body = arena_alloc(a, cap + 2); /* one byte too many shows, and the end */
+	total = (size_t)FCGX_GetStr(body, (int)cap + 1, f->request.in);
+	for (n = total; n && total > cap && total < DRAIN_MAX; total += n)
+		n = (size_t)FCGX_GetStr(drain, sizeof(drain), f->request.in);
 	r->body = "";
-	if (total > REQUEST_BODY_MAX || (declared > REQUEST_BODY_MAX && declared < INT64_MAX)) {
+	if (declared > REQUEST_BODY_MAX || (declared < 0 && total > REQUEST_BODY_MAX)) {
 		r->body_state = BODY_TOO_LARGE;
 	} else if (FCGX_GetError(f->request.in) != 0 ||
 		   (declared >= 0 && (uint64_t)declared != total)) {
@@ -153,8 +152,7 @@ static void read_body(struct fcgi *f, struct arena *a, const char *content_lengt
 		body[total] = '\0';
 		r->body = body;
 		r->body_len = total;
-		/* may hold a password */
-		arena_wipe_later(a, body, total);
+		arena_wipe_later(a, body, total); /* may hold a password */
 	}
 }
 

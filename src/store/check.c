@@ -7,7 +7,7 @@
 /* The columns of the statement `fitness`, and what to do when one is not true. */
 static const char *const demands[] = {
 	"the database role is SUPERUSER or BYPASSRLS, which no policy stops: use an ordinary role",
-	"row_security is off or taskcell.admin is on for this role: reset the setting",
+	"taskcell.admin is on for this role, which opens every row to it: reset the setting",
 	"row-level security is not forced on users and tasks: migrate a fresh database, or restore "
 	"it",
 	"the schema is not the one this program was built for: run taskcellctl migrate, or the "

@@ -215,8 +215,8 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 	if (store->state != LINK_UNFIT) {
 		log_begin(&line, LOG_ERROR, "database_unfit");
 		log_str(&line, "message",
-			"the schema is not the one this program was built for: "
-			"run taskcellctl migrate");
+			"the schema is not the one this program was built for, or the role may not "
+			"use it: run taskcellctl migrate");
 		if (x->failed < STATEMENT_COUNT)
 			log_str(&line, "statement", statements[x->failed].name);
 		log_str(&line, "sqlstate", state);

@@ -181,7 +181,7 @@ class Holding:
 class Stack:
     """One taskcell and, unless told otherwise, one nginx in front of it."""
 
-    def __init__(self, postgres, directory, build, with_nginx=True, **settings):
+    def __init__(self, postgres, directory, build, with_nginx=True, nginx=None, **settings):
         self.postgres = postgres
         self.build = build
         self.dir = directory
@@ -210,6 +210,7 @@ class Stack:
         self.nginx = None
         self.port = None
         self.with_nginx = with_nginx
+        self.nginx_changes = nginx or {}  # text of the shipped files and what stands there instead
 
     # --- starting and stopping
 
@@ -269,6 +270,8 @@ class Stack:
             text = (SOURCE / "conf" / name).read_text(encoding="utf-8")
             text = text.replace("@PORT@", str(self.port)).replace("@STATE@", str(self.dir))
             text = text.replace("/run/taskcell/", f"{self.run_dir}/")
+            for old, new in self.nginx_changes.items():
+                text = text.replace(old, new)
             (self.dir / name).write_text(text, encoding="utf-8")
 
     def listens(self):

@@ -343,16 +343,13 @@ def test_jti_is_new_each_time(http, user):
     assert len(seen) == 5
 
 
-@pytest.mark.parametrize("name", ["plain", "ends.with~~~", "q?>?>?>~~~", "ÿÿÿ"])
+@pytest.mark.parametrize("name", ["plain", "~~~", "q?~}|{?~", "a/b+c_d-e"])
 def test_payload_is_read_by_plain_atob(http, name):
     """Existing clients do JSON.parse(atob(token.split('.')[1])): ASCII, no - and no _."""
     for i in range(6):
         email = f"{name}{'x' * i}{fresh_email('')}"
         body = {"email": email, "password": PASSWORD, "name": "Zoë \U0001f600" + "é" * i}
-        a = http.request("POST", REGISTER, body)
-        if a.status == 422:
-            pytest.skip("no e-mail by our rules")
-        payload = a.expect(201).json["access_token"].split(".")[1]
+        payload = http.request("POST", REGISTER, body).expect(201).json["access_token"].split(".")[1]
         assert re.fullmatch("[A-Za-z0-9+/]+", payload)
         text = base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
         assert text.isascii()

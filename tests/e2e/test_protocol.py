@@ -101,10 +101,10 @@ def test_literal_beats_parameter(user):
     ("/api/%68ealth", 200), ("/api/%6d%65/tasks", 200), ("/api/%256de/tasks", 404),
     ("/api/./health", 404), ("/api/x/../health", 404), ("/api/x/%2e%2e/health", 404),
     ("/api/health/.", 404), ("/api/../api/health", 404), ("/api/health;x=1", 404),
-    ("/api/health#x", 200), ("/api/me/tasks/{ID}", 200), ("/api/{USER}/tasks/{ID}", 200),
+    ("/api/health#x", 404), ("/api/me/tasks/{ID}", 200), ("/api/{USER}/tasks/{ID}", 200),
     ("/api/me/tasks/%FF%FE", 404), ("/api/me/tasks/\u00e9", 404), ("/api/health?", 200),
     ("/api/health??x=/../", 200), ("/api/health/?a=b", 200), ("/api/health%20", 404),
-    ("/api/health%2500", 404), ("http://127.0.0.1/api/health", 0), ("/api\\health", 404),
+    ("/api/health%2500", 404), ("/api/me\\tasks", 404),
     ("/api/health+", 404), ("/api/health%0d%0aX-Injected:%20yes", 404),
 ])
 def test_paths(user, path, status):
@@ -112,11 +112,11 @@ def test_paths(user, path, status):
     task = user.create()
     target = path.replace("{id}", task["id"]).replace("{ID}", task["id"].upper()) \
         .replace("{USER}", user.id.upper())
-    a = user.call("GET", target, check=not target.startswith("http"))
+    a = user.call("GET", target)
     assert a.header("X-Injected") is None
     if status:
         assert a.status == status or status == 404 and a.status == 400, a
-    elif not target.startswith("http"):
+    else:
         assert a.status in (400, 404), a
 
 

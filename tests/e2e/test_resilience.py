@@ -113,21 +113,34 @@ def test_a_constraint_that_fails_at_commit_is_no_success(stack, user):
                       "drop function public.refuse_late()")
 
 
-def test_a_row_that_stays_locked(make_stack):
-    """The statement's time runs out: 503 with Retry-After, nothing written, the others go on."""
-    s = make_stack(statement_timeout=400, request_timeout=5)
-    user, other = register(s.http), register(s.http)
-    with s.expecting_errors("."):
-        with row_lock(s, user):
-            answers = at_once(2, lambda i: user.call("POST", "tasks", {"title": str(i)}))
-            for a in answers:
-                a.expect(503, "unavailable")
-            other.create("not concerned")
-            assert user.tasks() == []  # reading needs no lock
-    wait_for("no statement is left", lambda: not waiting_for_locks(s))
-    assert user.tasks() == []
+def test_a_row_that_stays_locked(stack, user, other):
+    """The lock's time runs out before the statement's: 503 and nothing was written; nobody else is
+    concerned, and reading goes on."""
+    kept = user.create("kept")
+    calls = [lambda: user.call("POST", "tasks", {"title": "x"}),
+             lambda: user.call("DELETE", f"tasks/{kept['id']}")]
+    with stack.expecting_errors("."), row_lock(stack, user):
+        answers = [in_background(call) for call in calls]
+        wait_for("requests that wait", lambda: waiting_for_locks(stack) == 2, 10, 0.005)
+        other.create("not concerned")
+        assert user.tasks() == [kept]
+        for answer in answers:
+            answer().expect(503, "unavailable")
+    assert user.tasks() == [kept]
     user.create("now it works")
-    assert len(user.tasks()) == 1
+
+
+def test_a_statement_past_its_deadline(make_stack):
+    """503 in time, whatever the database does; what was given up does not stay there for ever."""
+    s = make_stack(statement_timeout=300, request_timeout=5, workers=1, auth_workers=1)
+    user = register(s.http)
+    with s.expecting_errors("."), row_lock(s, user):
+        began = time.monotonic()
+        user.call("POST", "tasks", {"title": "x"}).expect(503, "unavailable")
+        assert time.monotonic() - began < 1.5
+        assert user.tasks() == []  # the one worker is free again, with a connection that works
+        wait_for("no statement is left", lambda: not waiting_for_locks(s))
+    assert user.tasks() == []
 
 
 # --- workers ----------------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ def test_a_peer_that_stalls(make_stack):
     s = make_stack(workers=1, auth_workers=1, request_timeout=1, statement_timeout=900)
     half = fastcgi.begin() + fastcgi.record(
         fastcgi.PARAMS, fastcgi.pair("REQUEST_METHOD", "GET"))[:-3]
-    for data in (half, fastcgi.begin(), half[:4]):
+    for data in (half, fastcgi.begin()):
         with s.expecting_errors("worker_stuck"):
             with fastcgi.connect(s.settings["listen"]) as stalled:
                 stalled.sendall(data)
@@ -193,6 +206,21 @@ def test_peers_that_come_and_go(stack, user):
             s.sendall(data)
         user.call("GET", "tasks").expect(200)
     wait_for("all workers", lambda: len(stack.workers()) == 6)
+
+
+def test_504_of_the_web_server(make_stack):
+    """Every worker is busy for longer than nginx waits."""
+    s = make_stack(workers=1, auth_workers=1,
+                   nginx={"fastcgi_read_timeout 20s": "fastcgi_read_timeout 1s"})
+    user = register(s.http)
+    (worker,) = pool(s, "api")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        a = user.call("GET", "tasks").expect(504, "gateway_timeout")
+        assert a.header("Retry-After") == "1"
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    user.call("GET", "tasks").expect(200)
 
 
 # --- stopping ---------------------------------------------------------------------------------------

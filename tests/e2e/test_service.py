@@ -120,9 +120,12 @@ def test_a_body_that_was_cut(stack, user):
     path = stack.settings["listen"]
     token = {"HTTP_AUTHORIZATION": f"Bearer {user.access}"}
     body = b'{"title":"cut"}'
-    for length in (len(body) + 1, len(body) - 1, 60000, 0, "x", "-1", "1e2"):
+    for length in (len(body) + 1, len(body) - 1, 60000, 0):
         a = fastcgi.request(path, "POST", "/api/me/tasks", body, length, **token)
         a.expect(400, "invalid_request")
+    for length in ("x", "-1", "1e2", "99999999999999999999"):
+        a = fastcgi.request(path, "POST", "/api/me/tasks", body, length, **token)
+        assert a.status in (400, 413), a
     assert user.tasks() == []
     fastcgi.request(path, "POST", "/api/me/tasks", b" " * 70000, **token).expect(413)
     fastcgi.request(path, "POST", "/api/me/tasks", b" " * 3000000, **token).expect(413)

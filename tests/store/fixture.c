@@ -238,6 +238,22 @@ struct uuid fixture_task(struct store *store, const struct principal *principal,
 	return create.id;
 }
 
+int64_t fixture_revision(PGconn *admin, const struct principal *p)
+{
+	return fixture_int(admin, "select revision from taskcell.users where id = '%s'",
+			   fixture_id(&p->user_id));
+}
+
+int64_t fixture_live_sessions(PGconn *admin, const struct principal *p)
+{
+	return fixture_int(admin,
+			   "select count(*) from taskcell.sessions s"
+			   " join taskcell.credentials c using (user_id, epoch)"
+			   " where user_id = '%s' and revoked_at is null and expires_at > now()"
+			   " and idle_expires_at > now() and disabled_at is null",
+			   fixture_id(&p->user_id));
+}
+
 /* --- waiting --------------------------------------------------------------------------------- */
 
 void fixture_poll(int64_t deadline_us, const char *what)
@@ -251,8 +267,8 @@ void fixture_poll(int64_t deadline_us, const char *what)
 
 unsigned fixture_blocked(PGconn *admin)
 {
-	return (unsigned)fixture_int(admin, "select count(*) from pg_stat_activity"
-					    " where wait_event_type = 'Lock'");
+	/* Not pg_stat_activity: a transaction sees that as it was when it first looked. */
+	return (unsigned)fixture_int(admin, "select count(*) from pg_locks where not granted");
 }
 
 void fixture_wait_blocked(PGconn *admin, unsigned n)
@@ -402,6 +418,14 @@ void fork_go(struct fork *f)
 {
 	if (write(f->start, "", 1) != 1)
 		fatal("fork_go: %s", strerror(errno));
+}
+
+struct fork *fork_start(const struct race *race)
+{
+	struct fork *f = fork_ready(race);
+
+	fork_go(f);
+	return f;
 }
 
 bool fork_done(const struct fork *f)

@@ -49,6 +49,10 @@ void fixture_account(struct store *, struct account *);
 /* A task of that account. */
 struct uuid fixture_task(struct store *, const struct principal *, const char *title);
 
+int64_t fixture_revision(PGconn *admin, const struct principal *);
+/* Sessions of the user that would let a request in. */
+int64_t fixture_live_sessions(PGconn *admin, const struct principal *);
+
 /* How many statements wait for locks, and to wait until `n` do, at most ten seconds. */
 unsigned fixture_blocked(PGconn *admin);
 void fixture_wait_blocked(PGconn *admin, unsigned n);
@@ -87,6 +91,8 @@ void *race(const struct race *);
 struct fork;
 struct fork *fork_ready(const struct race *);
 void fork_go(struct fork *);
+/* Both. */
+struct fork *fork_start(const struct race *);
 /* Whether `run` has returned. */
 bool fork_done(const struct fork *);
 void *fork_join(struct fork *);

@@ -1,0 +1,16 @@
+/* The suites of test_api, one a file. */
+#ifndef TASKCELL_TESTS_UNIT_TEST_API_H
+#define TASKCELL_TESTS_UNIT_TEST_API_H
+
+#include "base/base.h"
+
+#include "cunit.h"
+
+extern CU_TestInfo auth_tests[];
+extern CU_TestInfo fault_tests[];
+extern CU_TestInfo refresh_tests[];
+extern CU_TestInfo task_tests[];
+extern CU_TestInfo task_list_tests[];
+extern CU_TestInfo throttle_tests[];
+
+#endif

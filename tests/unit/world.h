@@ -1,0 +1,106 @@
+/* A whole application without server and database, and questions to it. Each answer is held against
+ * what is promised of all answers: headers, the form of problem documents, one log record a request
+ * and no secret in it. */
+#ifndef TASKCELL_TESTS_UNIT_WORLD_H
+#define TASKCELL_TESTS_UNIT_WORLD_H
+
+#include "base/base.h"
+
+#include "api/call.h"
+#include "cunit.h"
+#include "fake_store.h"
+#include "fakes.h"
+#include "look.h"
+#include "security/token.h"
+
+enum { SECRETS_MAX = 256 };
+
+#define ISSUER   "https://tasks.example"
+#define AUDIENCE "taskcell"
+#define SECRET   "a secret of 256 bits and some more"
+#define PASSWORD "correct-horse-battery"
+
+struct world {
+	struct app app;
+	struct store *store;
+	struct arena *memory; /* of answers, until world_free() */
+	struct arena *arena;  /* of one request */
+	struct response response;
+	struct gate gate;
+	char gate_path[64];
+	int log[2];
+	unsigned asked;
+	size_t n_secrets;
+	const char *secrets[SECRETS_MAX];
+};
+
+struct world *world_new(void);
+void world_free(struct world *);
+
+struct ask {
+	const char *method;        /* NULL: GET */
+	const char *path;          /* with the query, if any, behind `?` */
+	const char *token;         /* sent as Bearer */
+	const char *authorization; /* sent as it is */
+	const char *body;
+	const char *type; /* NULL: application/json when there is a body; "": none */
+	const char *if_match;
+	const char *prefer;
+	const char *address;    /* NULL: 192.0.2.1 */
+	const char *request_id; /* NULL: a new one */
+	enum body_state state;
+};
+
+struct answer {
+	int status;
+	const char *type; /* or NULL */
+	const char *headers;
+	const char *body; /* terminated */
+	size_t body_len;
+	struct json_object *json; /* NULL without a body */
+	const char *log;          /* every record of this request */
+};
+
+/* Dispatches one request. The answer lives as long as the world. */
+const struct answer *ask(struct world *, const struct ask *);
+#define ASK(w, ...) ask((w), &(struct ask){ __VA_ARGS__ })
+
+/* Whether it has this status and, in a problem document, this code; says on standard error what it
+ * has instead. */
+bool answer_is(const struct answer *, int status, const char *code);
+#define CHECK(answer, status, code) CU_ASSERT(answer_is((answer), (status), (code)))
+
+/* The value of a header, NULL when it is absent. */
+const char *header(struct world *, const struct answer *, const char *name);
+bool header_is(struct world *, const struct answer *, const char *name, const char *value);
+/* Members of the body by a path such as "errors.0.field" (look.h). */
+const char *text(const struct answer *, const char *path);
+bool text_is(const struct answer *, const char *path, const char *value);
+int64_t number(const struct answer *, const char *path);
+int flag(const struct answer *, const char *path);
+int length(const struct answer *, const char *path);
+bool is_null(const struct answer *, const char *path);
+
+/* Somebody with an account, a live session and its tokens, put there past the API. */
+struct person {
+	const char *email;
+	struct principal principal;
+	const char *id;
+	const char *access;
+	const char *refresh;
+};
+struct person person_new(struct world *, const char *email);
+/* A further live session of the same person. */
+struct person person_again(struct world *, const struct person *);
+
+/* A task made through the API; its id. */
+const char *task_new(struct world *, const struct person *, const char *title);
+/* An access token of our own key. */
+const char *token_of(struct world *, const struct keys *, const struct token_claims *);
+const char *format(struct world *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Forgets which calls of the store there have been, and faults and hooks with them. */
+void calls_reset(struct world *);
+bool was_called(const struct world *, const char *function);
+
+#endif

@@ -1,0 +1,318 @@
+/* What is left when a session, the right to a row or a connection ends. */
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "cunit.h"
+#include "store/fixture.h"
+
+static struct store *store;
+static struct arena *arena;
+static PGconn *admin;
+
+static int setup(void)
+{
+	fixture_setup();
+	store = fixture_store();
+	arena = arena_new(16 * 1024 * 1024);
+	admin = fixture_admin();
+	return 0;
+}
+
+static int teardown(void)
+{
+	PQfinish(admin);
+	arena_free(arena);
+	store_close(store);
+	return 0;
+}
+
+/* --- the end of a session -------------------------------------------------------------------- */
+
+/* Every function of a principal; each has to say the same. */
+static void expect_everywhere(const struct principal *p, const struct uuid *task_id,
+			      enum store_result task_result, enum store_result user_result)
+{
+	const struct task_query query = { .limit = 10 };
+	const struct versions any = { NULL, 0 };
+	const struct task_change change = { .set_title = true, .title = "intruded" };
+	const struct new_task create = { .id = uuid_v7(), .title = "intruded" };
+	struct user user;
+	struct session session;
+	struct task task;
+	struct task_list list;
+
+	CU_ASSERT(store_task_get(store, arena, p, task_id, &task) == task_result);
+	CU_ASSERT(store_task_change(store, arena, p, task_id, &change, &task) == task_result);
+	CU_ASSERT(store_task_delete(store, arena, p, task_id, &any, &task) == task_result);
+	CU_ASSERT(store_session_get(store, arena, p, &user, &session) == user_result);
+	CU_ASSERT(store_task_list(store, arena, p, &query, &list) == user_result);
+	if (user_result == STORE_OK)
+		CU_ASSERT_EQUAL(list.n, 0);
+	if (user_result != STORE_OK)
+		CU_ASSERT(store_task_create(store, arena, p, &create, &task) == user_result);
+}
+
+/* All that a user has, as text to compare. */
+static char *everything_of(const struct uuid *user_id)
+{
+	const char *id = fixture_id(user_id);
+
+	return fixture_text(
+		admin,
+		"select u::text from taskcell.users u where id = '%s' union all"
+		" (select t::text from taskcell.tasks t where user_id = '%s' order by id)",
+		id, id);
+}
+
+static void test_ended_session(void)
+{
+	static const char *const how[] = {
+		"update taskcell.sessions set revoked_at = now() where user_id = '%s'",
+		"update taskcell.sessions set expires_at = now() where user_id = '%s'",
+		"update taskcell.sessions set idle_expires_at = now() where user_id = '%s'",
+		"update taskcell.credentials set disabled_at = now() where user_id = '%s'",
+		"update taskcell.credentials set epoch = epoch + 1 where user_id = '%s'",
+		"delete from taskcell.sessions where user_id = '%s'",
+		"delete from taskcell.credentials where user_id = '%s'",
+		NULL, /* store_session_end() */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(how); i++) {
+		struct account account;
+		struct uuid task_id;
+		char *before, *after;
+
+		fixture_account(store, &account);
+		task_id = fixture_task(store, &account.principal, "mine");
+		before = everything_of(&account.principal.user_id);
+		if (how[i] != NULL)
+			fixture_exec(admin, how[i], fixture_id(&account.principal.user_id));
+		else
+			CU_ASSERT(store_session_end(store, &account.principal, -1) == STORE_OK);
+		expect_everywhere(&account.principal, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
+		after = everything_of(&account.principal.user_id);
+		CU_ASSERT_STRING_EQUAL(before, after);
+		free(before);
+		free(after);
+	}
+}
+
+struct logout_arg {
+	struct principal principal;
+	atomic_bool ended; /* set after the logout has returned */
+};
+
+struct logout_result {
+	unsigned created, late, odd;
+};
+
+static void run_until_logout(struct racer *racer, void *shared, void *out)
+{
+	struct logout_arg *arg = shared;
+	struct logout_result *result = out;
+	enum store_result r = STORE_OK;
+
+	if (racer->index == 0) {
+		/* Some creates first, so that all are busy. */
+		for (int i = 0; i < 10; i++)
+			fixture_task(racer->store, &arg->principal, "before the logout");
+		result->odd += store_session_end(racer->store, &arg->principal, -1) != STORE_OK;
+		atomic_store(&arg->ended, true);
+		return;
+	}
+	while (r == STORE_OK) {
+		bool ended = atomic_load(&arg->ended);
+		struct new_task create = { .id = uuid_v7(), .title = "until the logout" };
+		struct task task;
+
+		arena_reset(racer->arena);
+		r = store_task_create(racer->store, racer->arena, &arg->principal, &create, &task);
+		result->created += r == STORE_OK;
+		result->late += r == STORE_OK && ended;
+	}
+	result->odd += r != STORE_NO_SESSION;
+}
+
+/* "At once": nothing that begins after the logout has returned is let in. */
+static void test_logout_at_once(void)
+{
+	enum { N = 6 };
+	struct logout_arg *arg = fixture_shared(sizeof(*arg));
+	struct race race_ = { .racers = N,
+			      .rounds = 1,
+			      .run = run_until_logout,
+			      .arg = arg,
+			      .result_size = sizeof(struct logout_result) };
+	const struct logout_result *results;
+	struct account account;
+	unsigned created = 10;
+
+	fixture_account(store, &account);
+	arg->principal = account.principal;
+	results = race(&race_);
+	for (unsigned i = 0; i < N; i++) {
+		CU_ASSERT_EQUAL(results[i].late, 0);
+		CU_ASSERT_EQUAL(results[i].odd, 0);
+		created += results[i].created;
+	}
+	CU_ASSERT_EQUAL(fixture_int(admin,
+				    "select count(*) from taskcell.tasks where user_id = '%s'",
+				    fixture_id(&account.principal.user_id)),
+			created);
+}
+
+/* --- isolation ------------------------------------------------------------------------------- */
+
+static void test_two_users(void)
+{
+	struct account a, b;
+	struct uuid task_id, nowhere = uuid_v7();
+	struct principal mixed;
+	char *before, *after;
+
+	fixture_account(store, &a);
+	fixture_account(store, &b);
+	task_id = fixture_task(store, &a.principal, "of A");
+	before = everything_of(&a.principal.user_id);
+	/* Not yours and not there are the same. */
+	expect_everywhere(&b.principal, &task_id, STORE_NOT_FOUND, STORE_OK);
+	expect_everywhere(&b.principal, &nowhere, STORE_NOT_FOUND, STORE_OK);
+	CU_ASSERT_EQUAL(fixture_revision(admin, &b.principal), 0);
+	/* Another's session opens neither. */
+	mixed = (struct principal){ a.principal.user_id, b.principal.session_id };
+	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
+	mixed = (struct principal){ b.principal.user_id, a.principal.session_id };
+	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
+	mixed = (struct principal){ nowhere, nowhere };
+	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
+	after = everything_of(&a.principal.user_id);
+	CU_ASSERT_STRING_EQUAL(before, after);
+	free(before);
+	free(after);
+}
+
+/* --- lost connections ------------------------------------------------------------------------ */
+
+enum { WRITERS = 4, WRITES = 80 };
+
+struct storm_arg {
+	struct principal principal[WRITERS];
+	atomic_uint writing;
+};
+
+struct storm_result {
+	enum store_result r[WRITES];
+	struct uuid id[WRITES];
+	unsigned reads, odd_reads;
+};
+
+static void terminate_at_random(struct storm_arg *arg)
+{
+	PGconn *conn = fixture_admin();
+	struct timespec pace = { .tv_nsec = 10 * 1000 * 1000 };
+
+	while (atomic_load(&arg->writing) > 0) {
+		fixture_exec(conn, "select pg_terminate_backend(pid) from pg_stat_activity"
+				   " where usename = 'taskcell' order by random() limit 1");
+		nanosleep(&pace, NULL);
+	}
+	PQfinish(conn);
+}
+
+static void run_storm(struct racer *racer, void *shared, void *out)
+{
+	struct storm_arg *arg = shared;
+	struct storm_result *result = out;
+	const struct task_query query = { .limit = 5 };
+
+	if (racer->index == WRITERS) {
+		terminate_at_random(arg);
+		return;
+	}
+	for (unsigned i = 0; i < WRITES; i++) {
+		const struct principal *p = &arg->principal[racer->index];
+		struct new_task create = { .id = uuid_v7(), .title = "in the storm" };
+		struct task task;
+		struct task_list list;
+		enum store_result r;
+
+		arena_reset(racer->arena);
+		result->id[i] = create.id;
+		result->r[i] = store_task_create(racer->store, racer->arena, p, &create, &task);
+		r = store_task_list(racer->store, racer->arena, p, &query, &list);
+		result->reads += r == STORE_OK;
+		result->odd_reads += r != STORE_OK && r != STORE_UNAVAILABLE;
+	}
+	atomic_fetch_sub(&arg->writing, 1);
+}
+
+static void test_storm(void)
+{
+	struct storm_arg *arg = fixture_shared(sizeof(*arg));
+	struct race race_ = { .racers = WRITERS + 1,
+			      .rounds = 1,
+			      .run = run_storm,
+			      .arg = arg,
+			      .result_size = sizeof(struct storm_result) };
+	const struct storm_result *results;
+	unsigned lost = 0, reads = 0;
+
+	/* Two write for one user, so that locks are waited for as well. */
+	for (unsigned i = 0; i < WRITERS; i++) {
+		struct account account;
+
+		fixture_account(store, &account);
+		arg->principal[i] = i % 2 == 1 ? arg->principal[i - 1] : account.principal;
+	}
+	atomic_store(&arg->writing, WRITERS);
+	results = race(&race_);
+	for (unsigned w = 0; w < WRITERS; w++) {
+		for (unsigned i = 0; i < WRITES; i++) {
+			enum store_result r = results[w].r[i];
+			int64_t rows = fixture_int(
+				admin, "select count(*) from taskcell.tasks where id = '%s'",
+				fixture_id(&results[w].id[i]));
+
+			lost += r != STORE_OK;
+			CU_ASSERT(r == STORE_OK || r == STORE_UNAVAILABLE || r == STORE_BUSY);
+			if (r == STORE_OK)
+				CU_ASSERT_EQUAL(rows, 1);
+			if (r == STORE_BUSY)
+				CU_ASSERT_EQUAL(rows, 0);
+		}
+		CU_ASSERT_EQUAL(results[w].odd_reads, 0);
+		reads += results[w].reads;
+	}
+	/* Reads are sent again; two ends in a row are rare. */
+	CU_ASSERT(reads >= WRITERS * WRITES * 9 / 10);
+	fprintf(stderr, "storm: %u of %d creates and %u reads were not acknowledged\n", lost,
+		WRITERS * WRITES, WRITERS * WRITES - reads);
+	CU_ASSERT_EQUAL(fixture_int(admin, "select count(*) from (select user_id, version from"
+					   " taskcell.tasks group by 1, 2 having count(*) > 1) d"),
+			0);
+}
+
+static CU_TestInfo session_tests[] = {
+	{ "an ended session is refused everywhere", test_ended_session },
+	{ "logout works at once", test_logout_at_once },
+	{ "two users", test_two_users },
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo connection_tests[] = {
+	{ "a storm of ends", test_storm },
+	CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+	{ "sessions", setup, teardown, NULL, NULL, session_tests },
+	{ "connections", setup, teardown, NULL, NULL, connection_tests },
+	CU_SUITE_INFO_NULL,
+};
+
+int main(void)
+{
+	return run_suites(suites);
+}
