@@ -88,8 +88,8 @@ bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
 	size_t n;
 	bool ok;
 
-	ok = len == REFRESH_TOKEN_LEN && base64url_decode(text, len, bytes, sizeof(bytes), &n) &&
-	     n == sizeof(bytes) && bytes[0] == TOKEN_VERSION && is_signed(keys, bytes);
+	ok = base64url_decode(text, len, bytes, sizeof(bytes), &n) && n == sizeof(bytes) &&
+	     bytes[0] == TOKEN_VERSION && is_signed(keys, bytes);
 	if (ok) {
 		memcpy(out->user_id.bytes, bytes + AT_USER, sizeof(out->user_id.bytes));
 		memcpy(out->session_id.bytes, bytes + AT_SESSION, sizeof(out->session_id.bytes));

@@ -72,6 +72,18 @@ def postgres(state):
     cluster.stop()
 
 
+@pytest.fixture
+def scratch(postgres):
+    """An empty database for tests that break a schema, which others must not meet: its name for
+    the server's role, and a superuser's way in."""
+    url, admin_url = (u.replace("@/taskcell?", "@/scratch?")
+                      for u in (postgres.url, postgres.admin_url))
+    assert url != postgres.url and admin_url != postgres.admin_url
+    postgres.admin.run("create database scratch owner taskcell")
+    yield url, stacks.Database(postgres, admin_url)
+    postgres.admin.run("drop database scratch with (force)")
+
+
 def finish(s):
     """Stops a stack; what was not in order fails the run."""
     wrong = s.stop()

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from stack import SECRET, wait_for
+from stack import SECRET
 
 _numbers = itertools.count(1)
 GOOD = f"""
@@ -158,7 +158,9 @@ def test_migrate_again(stack):
     assert done.returncode == 0, done.stderr
 
 
-def test_migrate_refuses_what_it_does_not_know(stack):
+def test_migrate_refuses_what_it_does_not_know(stack, scratch):
+    url, sql = scratch
+    assert stack.program("taskcellctl", "migrate", database=url).returncode == 0
     changes = [
         ("update taskcell.migrations set checksum = 'x' || checksum where version = 1",
          "update taskcell.migrations set checksum = substr(checksum, 2) where version = 1"),
@@ -166,13 +168,11 @@ def test_migrate_refuses_what_it_does_not_know(stack):
          "delete from taskcell.migrations where version = 99"),
     ]
     for break_it, mend_it in changes:
-        stack.sql.run(break_it)
-        try:
-            done = stack.program("taskcellctl", "migrate")
-            assert done.returncode != 0 and done.stderr
-        finally:
-            stack.sql.run(mend_it)
-    assert stack.program("taskcellctl", "migrate").returncode == 0
+        sql.run(break_it)
+        done = stack.program("taskcellctl", "migrate", database=url)
+        assert done.returncode != 0 and done.stderr
+        sql.run(mend_it)
+        assert stack.program("taskcellctl", "migrate", database=url).returncode == 0
 
 
 def start_alone(stack, run_dir, **changes):
@@ -202,21 +202,15 @@ def test_a_role_that_bypasses_the_fence_is_refused(stack, state, postgres):
         stack.sql.run("drop role sneaky")
 
 
-def test_an_empty_database_is_refused(stack, state, postgres):
+def test_an_empty_database_is_refused(stack, state, scratch):
     """And migrate makes it fit."""
-    stack.sql.run("create database empty owner taskcell")
-    try:
-        url = postgres.url.replace("@/taskcell?", "@/empty?")
-        assert url != postgres.url
-        done = start_alone(stack, state / "s3", database=url)
-        assert done.returncode != 0
-        assert re.search("migrat|schema", done.stderr), done.stderr
-        done = stack.program("taskcellctl", "migrate", database=url)
-        assert done.returncode == 0, done.stderr
-    finally:
-        wait_for("nobody is left", lambda: stack.sql.value(
-            "select count(*) from pg_stat_activity where datname = 'empty'") == "0")
-        stack.sql.run("drop database empty")
+    url, sql = scratch
+    done = start_alone(stack, state / "s3", database=url)
+    assert done.returncode != 0
+    assert re.search("migrat|schema", done.stderr), done.stderr
+    done = stack.program("taskcellctl", "migrate", database=url)
+    assert done.returncode == 0, done.stderr
+    assert sql.value("select count(*) from taskcell.tasks") == "0"
 
 
 def test_schema_is_documented(stack):

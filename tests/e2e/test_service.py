@@ -66,16 +66,18 @@ def test_start_without_a_database(make_stack):
     s.expected[0] = (0, *s.expected[0][1:])  # the workers complain when they start
 
 
-def test_another_schema_is_not_ready(stack, http):
-    """A migration that this program does not know."""
-    with stack.expecting_errors("schema|migration|unfit"):
-        columns = "version, name, checksum"
-        stack.sql.run(f"insert into taskcell.migrations ({columns}) values (99, '0099_x', 'x')")
-        try:
-            http.request("GET", "/api/ready").expect(503, "unavailable")
-        finally:
-            stack.sql.run("delete from taskcell.migrations where version = 99")
-    http.request("GET", "/api/ready").expect(200)
+def test_another_schema_is_not_ready(stack, make_stack, scratch):
+    """A migration that this program does not know, made while it runs."""
+    url, sql = scratch
+    assert stack.program("taskcellctl", "migrate", database=url).returncode == 0
+    s = make_stack(database=url, workers=1, auth_workers=1)
+    with s.expecting_errors("unfit"):
+        sql.run("insert into taskcell.migrations (version, name, checksum) values (99, 'x', 'x')")
+        s.http.request("GET", "/api/ready").expect(503, "unavailable")
+        s.http.request("GET", "/api/health").expect(200)
+        sql.run("delete from taskcell.migrations where version = 99")
+    wait_for("ready", s.is_ready)
+    assert s.stop() == []
 
 
 # --- behind a web server that is not nginx ----------------------------------------------------------

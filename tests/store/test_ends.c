@@ -195,7 +195,7 @@ static void test_two_users(void)
 
 /* --- lost connections ------------------------------------------------------------------------ */
 
-enum { WRITERS = 4, WRITES = 80 };
+enum { WRITERS = 4, WRITES = 80, LOST_READS_MAX = 1000 };
 
 struct storm_arg {
 	struct principal principal[WRITERS];
@@ -205,17 +205,19 @@ struct storm_arg {
 struct storm_result {
 	enum store_result r[WRITES];
 	struct uuid id[WRITES];
-	unsigned reads, odd_reads;
+	unsigned lost_reads, odd_reads;
+	int64_t ended; /* backends, by the last racer */
 };
 
-static void terminate_at_random(struct storm_arg *arg)
+static void terminate_at_random(struct storm_arg *arg, int64_t *ended)
 {
 	PGconn *conn = fixture_admin();
 	struct timespec pace = { .tv_nsec = 10 * 1000 * 1000 };
 
 	while (atomic_load(&arg->writing) > 0) {
-		fixture_exec(conn, "select pg_terminate_backend(pid) from pg_stat_activity"
-				   " where usename = 'taskcell' order by random() limit 1");
+		*ended += fixture_int(conn, "select count(pg_terminate_backend(pid)) from"
+					    " (select pid from pg_stat_activity where usename ="
+					    " 'taskcell' order by random() limit 1) victim");
 		nanosleep(&pace, NULL);
 	}
 	PQfinish(conn);
@@ -228,7 +230,7 @@ static void run_storm(struct racer *racer, void *shared, void *out)
 	const struct task_query query = { .limit = 5 };
 
 	if (racer->index == WRITERS) {
-		terminate_at_random(arg);
+		terminate_at_random(arg, &result->ended);
 		return;
 	}
 	for (unsigned i = 0; i < WRITES; i++) {
@@ -241,9 +243,12 @@ static void run_storm(struct racer *racer, void *shared, void *out)
 		arena_reset(racer->arena);
 		result->id[i] = create.id;
 		result->r[i] = store_task_create(racer->store, racer->arena, p, &create, &task);
-		r = store_task_list(racer->store, racer->arena, p, &query, &list);
-		result->reads += r == STORE_OK;
-		result->odd_reads += r != STORE_OK && r != STORE_UNAVAILABLE;
+		/* The store sends a read again, once; the end may come to both. */
+		do {
+			r = store_task_list(racer->store, racer->arena, p, &query, &list);
+			result->lost_reads += r == STORE_UNAVAILABLE;
+		} while (r == STORE_UNAVAILABLE && result->lost_reads < LOST_READS_MAX);
+		result->odd_reads += r != STORE_OK;
 	}
 	atomic_fetch_sub(&arg->writing, 1);
 }
@@ -257,7 +262,7 @@ static void test_storm(void)
 			      .arg = arg,
 			      .result_size = sizeof(struct storm_result) };
 	const struct storm_result *results;
-	unsigned lost = 0, reads = 0;
+	unsigned lost = 0, lost_reads = 0;
 
 	/* Two write for one user, so that locks are waited for as well. */
 	for (unsigned i = 0; i < WRITERS; i++) {
@@ -283,12 +288,12 @@ static void test_storm(void)
 				CU_ASSERT_EQUAL(rows, 0);
 		}
 		CU_ASSERT_EQUAL(results[w].odd_reads, 0);
-		reads += results[w].reads;
+		lost_reads += results[w].lost_reads;
 	}
-	/* Reads are sent again; two ends in a row are rare. */
-	CU_ASSERT(reads >= WRITERS * WRITES * 9 / 10);
-	fprintf(stderr, "storm: %u of %d creates and %u reads were not acknowledged\n", lost,
-		WRITERS * WRITES, WRITERS * WRITES - reads);
+	fprintf(stderr,
+		"storm: %ld ends, %u of %d creates not acknowledged, %u reads asked again\n",
+		(long)results[WRITERS].ended, lost, WRITERS * WRITES, lost_reads);
+	CU_ASSERT(results[WRITERS].ended > 0);
 	CU_ASSERT_EQUAL(fixture_int(admin, "select count(*) from (select user_id, version from"
 					   " taskcell.tasks group by 1, 2 having count(*) > 1) d"),
 			0);
