@@ -102,17 +102,17 @@ bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
 
 /* The first row that holds decides.
  *
- *   the token has expired                     INVALID   its life is over, whoever shows it; an old
- *                                                       copy must not be able to end a session
- *   no such session, or it was ended          ENDED     nothing is left to steal
- *   the session has expired                   INVALID
- *   our UPDATE advanced the counter           CURRENT   the token was the current one; the row is
- *                                                       one ahead of it by now
- *   the token is ahead of the row             INVALID   signed, but never handed out by this
- * database (one put back from a copy, say) both have the same counter                RETRY     the
- * UPDATE ought to have taken it one behind, rotated less than grace ago   CURRENT   a parallel
- * request, or a lost answer else (further behind, or after the grace) THEFT     somebody has used
- * it before
+ *   the token has expired              INVALID  its life is over, whoever shows it; an old copy must
+ *                                               not be able to end a session
+ *   no such session, or it was ended   ENDED    nothing is left to steal
+ *   the session has expired            INVALID
+ *   our UPDATE advanced the counter    CURRENT  the token was the current one; the row is one ahead
+ *   the token is ahead of the row      INVALID  signed, but never handed out by this database (one
+ *                                               put back from a copy, say)
+ *   both have the same counter         RETRY    the UPDATE ought to have taken it
+ *   one behind, rotated less than the  CURRENT  a parallel request, or a lost answer
+ *   grace ago
+ *   else                               THEFT    somebody has used it before
  *
  * A rotation may lie in the future: `now` is the start of a transaction that then waited for the
  * one which rotated. That is inside the grace, unless the grace is 0. */

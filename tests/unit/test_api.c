@@ -19,7 +19,7 @@ static void routes_name_the_public_ones(void)
 	} public[] = {
 		{ HTTP_POST, "/api/auth/register" }, { HTTP_POST, "/api/auth/login" },
 		{ HTTP_POST, "/api/auth/refresh" },  { HTTP_POST, "/api/auth/logout" },
-		{ HTTP_GET, "/api/health" },	     { HTTP_GET, "/api/ready" },
+		{ HTTP_GET, "/api/health" },         { HTTP_GET, "/api/ready" },
 	};
 	size_t found = 0, flagged = 0;
 
@@ -150,25 +150,17 @@ static void bearer_refuses_bad_tokens(void)
 	int unsigned_len = (int)(dot - ada.access);
 	const char *payload = strchr(ada.access, '.') + 1;
 	const char *const bad[] = {
-		"Bearer ",
-		"Bearer  ",
-		"Bearer x",
-		"Bearer ..",
-		"Bearer a.b.c",
-		bearer(w, ada.refresh),
-		format(w, "Bearer %.*s", unsigned_len, ada.access),
+		"Bearer ", "Bearer  ", "Bearer x", "Bearer ..", "Bearer a.b.c",
+		bearer(w, ada.refresh), format(w, "Bearer %.*s", unsigned_len, ada.access),
 		format(w, "Bearer %.*s.", unsigned_len, ada.access),
 		format(w, "Bearer %.*s.AAAA", unsigned_len, ada.access),
-		format(w, "Bearer %sA", ada.access),
-		format(w, "Bearer %s ", ada.access),
+		format(w, "Bearer %sA", ada.access), format(w, "Bearer %s ", ada.access),
 		format(w, "Bearer %s,%s", ada.access, ada.access),
 		/* {"alg":"none","typ":"JWT"} */
 		format(w, "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.%.*s.", (int)(dot - payload),
 		       payload),
 		format(w, "Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.%s", payload),
-		tampered(w, ada.access, 0),
-		tampered(w, ada.access, 1),
-		tampered(w, ada.access, 2),
+		tampered(w, ada.access, 0), tampered(w, ada.access, 1), tampered(w, ada.access, 2),
 		foreign_token(w, "another secret of 256 bits and more", ISSUER, AUDIENCE, &ada),
 		foreign_token(w, SECRET, "https://elsewhere.example", AUDIENCE, &ada),
 		foreign_token(w, SECRET, ISSUER, "another", &ada),
@@ -189,7 +181,7 @@ static void bearer_takes_good_tokens(void)
 		bearer(w, ada.access),
 		format(w, "bearer %s", ada.access),
 		format(w, "BEARER   %s", ada.access),
-		timed_token(w, &ada, 30, 900),	 /* a clock that is behind */
+		timed_token(w, &ada, 30, 900),   /* a clock that is behind */
 		timed_token(w, &ada, -900, -29), /* within the leeway */
 	};
 
@@ -256,7 +248,8 @@ static void bearer_of_a_dead_session(void)
 static void order_of_a_change(void)
 {
 	struct world *w = world_new();
-	struct person ada = person_new(w, "ada@example.org"), bob = person_new(w, "bob@example.org");
+	struct person ada = person_new(w, "ada@example.org"),
+		      bob = person_new(w, "bob@example.org");
 	const char *task = task_new(w, &ada, "x");
 	struct fake_session *session = fake_session_of(w->store, &ada.principal);
 	struct ask q = {
@@ -406,7 +399,7 @@ static void methods_and_allow(void)
 		{ "/api/me/tasks/x", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" },
 		{ "/api/me/tasks/x/complete", "POST, PATCH, OPTIONS" },
 	};
-	static const char *const methods[] = { "GET", "HEAD",	"POST",	   "PUT",  "PATCH",
+	static const char *const methods[] = { "GET",    "HEAD",    "POST",  "PUT", "PATCH",
 					       "DELETE", "CONNECT", "TRACE", "get", "PROPFIND" };
 	struct world *w = world_new();
 
@@ -518,13 +511,14 @@ static void head_is_get(void)
 	struct world *w = world_new();
 	struct person ada = person_new(w, "ada@example.org");
 	const char *one = format(w, "/api/me/tasks/%s", task_new(w, &ada, "x"));
-	const char *const paths[] = { "/api/health", "/api/ready",  "/api/auth/session",
-				      "/api/me/tasks", "/api/me/tasks?limit=0", one,
+	const char *const paths[] = { "/api/health",           "/api/ready",
+				      "/api/auth/session",     "/api/me/tasks",
+				      "/api/me/tasks?limit=0", one,
 				      "/api/me/tasks/" MISSING };
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		const struct answer *get = ASK(w, .path = paths[i], .token = ada.access,
-					       .request_id = "same");
+		const struct answer *get =
+			ASK(w, .path = paths[i], .token = ada.access, .request_id = "same");
 		const struct answer *head = ASK(w, .method = "HEAD", .path = paths[i],
 						.token = ada.access, .request_id = "same");
 
@@ -541,15 +535,15 @@ static void head_is_get(void)
 static void isolation_shows_nothing(void)
 {
 	struct world *w = world_new();
-	struct person ada = person_new(w, "ada@example.org"), bob = person_new(w, "bob@example.org");
+	struct person ada = person_new(w, "ada@example.org"),
+		      bob = person_new(w, "bob@example.org");
 	const char *theirs = task_new(w, &bob, "bob's");
 	const struct {
 		const char *user, *task;
 	} places[] = {
-		{ "me", MISSING },   { "me", theirs },	 { ada.id, theirs },
-		{ bob.id, theirs },  { bob.id, MISSING }, { MISSING, theirs },
-		{ "nobody", theirs }, { "me", "17" },	 { "me", "batch" },
-		{ ada.id, bob.id },  { bob.id, "x" },	 { "ME", theirs },
+		{ "me", MISSING },   { "me", theirs },    { ada.id, theirs },   { bob.id, theirs },
+		{ bob.id, MISSING }, { MISSING, theirs }, { "nobody", theirs }, { "me", "17" },
+		{ "me", "batch" },   { ada.id, bob.id },  { bob.id, "x" },      { "ME", theirs },
 	};
 	size_t compared = 0;
 
@@ -559,11 +553,11 @@ static void isolation_shows_nothing(void)
 		if (!strstr(routes[i].path, "{task_id}"))
 			continue;
 		for (size_t k = 0; k < ARRAY_LEN(places); k++) {
-			const struct answer *a = ASK(
-				w, .method = http_method_name(routes[i].method),
-				.path = path_of(w, &routes[i], places[k].user, places[k].task),
-				.token = ada.access, .request_id = "same", .if_match = "\"1\"",
-				.body = routes[i].body ? "{\"completed\":true}" : NULL);
+			const struct answer *a =
+				ASK(w, .method = http_method_name(routes[i].method),
+				    .path = path_of(w, &routes[i], places[k].user, places[k].task),
+				    .token = ada.access, .request_id = "same", .if_match = "\"1\"",
+				    .body = routes[i].body ? "{\"completed\":true}" : NULL);
 
 			CHECK(a, 404, "not_found");
 			if (!first)
@@ -621,12 +615,9 @@ static void results_of_the_store(void)
 		int status;
 		const char *code;
 	} results[] = {
-		{ STORE_NO_SESSION, 401, "session_ended" },
-		{ STORE_NOT_FOUND, 404, "not_found" },
-		{ STORE_REFUSED, 400, "invalid_request" },
-		{ STORE_BUSY, 503, "unavailable" },
-		{ STORE_UNAVAILABLE, 503, "unavailable" },
-		{ STORE_UNFIT, 503, "unavailable" },
+		{ STORE_NO_SESSION, 401, "session_ended" }, { STORE_NOT_FOUND, 404, "not_found" },
+		{ STORE_REFUSED, 400, "invalid_request" },  { STORE_BUSY, 503, "unavailable" },
+		{ STORE_UNAVAILABLE, 503, "unavailable" },  { STORE_UNFIT, 503, "unavailable" },
 		{ STORE_FAILED, 500, "internal_error" },
 	};
 	struct world *w = world_new();

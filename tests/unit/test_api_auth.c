@@ -8,7 +8,7 @@
 #include "world.h"
 
 #define REGISTER .method = "POST", .path = "/api/auth/register"
-#define LOGIN	 .method = "POST", .path = "/api/auth/login"
+#define LOGIN    .method = "POST", .path = "/api/auth/login"
 
 static const char *credentials(struct world *w, const char *email, const char *password)
 {
@@ -44,8 +44,7 @@ static void check_claims(struct world *w, const struct answer *a, const struct f
 	struct json_object *claims;
 	size_t n;
 
-	CU_ASSERT_FATAL(
-		base64url_decode(payload, strcspn(payload, "."), bytes, sizeof(bytes), &n));
+	CU_ASSERT_FATAL(base64url_decode(payload, strcspn(payload, "."), bytes, sizeof(bytes), &n));
 	/* existing clients read it with a plain atob() */
 	CU_ASSERT(strcspn(payload, "-_") >= strcspn(payload, "."));
 	for (size_t i = 0; i < n; i++)
@@ -129,11 +128,25 @@ static void register_takes_an_email_once(void)
 static void register_judges_emails(void)
 {
 	static const char *const bad[] = {
-		"ada",		    "@example.org",	"ada@",		    "ada@example",
-		"ada@example.",	    "ada@.example.org", "ada@exa..mple.org", "a b@example.org",
-		"ada@exa mple.org", "ada@@example.org", "ada@-example.org", "ada@example-.org",
-		"ada@example.org-", "ada@example_x.org", "ada@example.org\\n.x", "<ada@example.org>",
-		"\\\"a\\\"@example.org", "ada@[192.0.2.1]", "ada,bob@example.org",
+		"ada",
+		"@example.org",
+		"ada@",
+		"ada@example",
+		"ada@example.",
+		"ada@.example.org",
+		"ada@exa..mple.org",
+		"a b@example.org",
+		"ada@exa mple.org",
+		"ada@@example.org",
+		"ada@-example.org",
+		"ada@example-.org",
+		"ada@example.org-",
+		"ada@example_x.org",
+		"ada@example.org\\n.x",
+		"<ada@example.org>",
+		"\\\"a\\\"@example.org",
+		"ada@[192.0.2.1]",
+		"ada,bob@example.org",
 		"ada@ex\xc3\xa4mple.org",
 	};
 	static const char *const good[] = { "a@b.c", "o'neil+tag=1@sub.example.org",
@@ -143,8 +156,7 @@ static void register_judges_emails(void)
 
 	w->app.throttle = false;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		const struct answer *a =
-			ASK(w, REGISTER, .body = credentials(w, bad[i], PASSWORD));
+		const struct answer *a = ASK(w, REGISTER, .body = credentials(w, bad[i], PASSWORD));
 
 		CHECK(a, 422, "validation_failed");
 		CU_ASSERT(text_is(a, "errors.0.field", "email"));
@@ -200,8 +212,8 @@ static void register_judges_passwords(void)
 
 	w->app.throttle = false;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const char *email = cases[i].code ? "adalove@example.org"
-						  : format(w, "x%zu@example.org", i);
+		const char *email =
+			cases[i].code ? "adalove@example.org" : format(w, "x%zu@example.org", i);
 
 		a = ASK(w, REGISTER, .body = credentials(w, email, cases[i].password));
 		CHECK(a, cases[i].code ? 422 : 201, cases[i].code ? "validation_failed" : NULL);
@@ -270,7 +282,8 @@ static void login_tells_nothing_of_accounts(void)
 	const char *right = "{\"email\":\"ada@example.org\",\"password\":\"" PASSWORD "\"}";
 
 	(void)person_new(w, "ada@example.org");
-	wrong = ASK(w, LOGIN, .request_id = "same", .body = credentials(w, "ada@example.org", "no"));
+	wrong = ASK(w, LOGIN, .request_id = "same",
+		    .body = credentials(w, "ada@example.org", "no"));
 	unknown = ASK(w, LOGIN, .request_id = "same",
 		      .body = credentials(w, "eve@example.org", PASSWORD));
 	the_account(w)->disabled = true;
@@ -352,8 +365,8 @@ static void login_survives_a_rehash_alone(void)
 		int status;
 		size_t calls; /* limit, reserve, find, login, and then find and login again */
 	} cases[] = {
-		{ another_hash, 200, 6 }, { another_password, 401, 5 }, { disable, 401, 5 },
-		{ vanish, 401, 5 },	  { replace_by_another, 401, 5 },
+		{ another_hash, 200, 6 }, { another_password, 401, 5 },   { disable, 401, 5 },
+		{ vanish, 401, 5 },       { replace_by_another, 401, 5 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -523,8 +536,7 @@ static void throttle_counts_networks(void)
 
 static void throttle_counts_failures_of_accounts(void)
 {
-	static const int waits[] = { 1,	 2,   4,   8,	16,  32,  64,
-				     128, 256, 512, 900, 900, 900 };
+	static const int waits[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900 };
 	struct world *w = world_new();
 	const struct answer *a;
 	struct gate other;

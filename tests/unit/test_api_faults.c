@@ -1,0 +1,165 @@
+/* Fails the n-th call of the store, for every n, in a request of every route. */
+#include "base/base.h"
+
+#include "test_api.h"
+
+#include "api/routes.h"
+#include "world.h"
+
+/* What the requests are about: the same in every run. */
+struct scene {
+	struct world *w;
+	struct person ada;
+	const char *task;
+};
+
+struct script {
+	const char *method, *path; /* with %s for the task's id */
+	const char *body;          /* with %s for the refresh token */
+	int status;                /* when nothing fails */
+	bool bearer;
+	bool late; /* 31 s after a refresh: what is presented is stolen */
+};
+
+static const struct script scripts[] = {
+	{ "POST", "/api/auth/register",
+	  "{\"email\":\"eve@example.org\",\"password\":\"" PASSWORD "\"}", 201 },
+	{ "POST", "/api/auth/login",
+	  "{\"email\":\"ada@example.org\",\"password\":\"" PASSWORD "\"}", 200 },
+	{ "POST", "/api/auth/login", "{\"email\":\"ada@example.org\",\"password\":\"wrong\"}",
+	  401 },
+	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"%s\"}", 200 },
+	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"%s\"}", 401, .late = true },
+	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"x\"}", 401 },
+	{ "POST", "/api/auth/logout", NULL, 200, .bearer = true },
+	{ "POST", "/api/auth/logout", "{\"refresh_token\":\"%s\"}", 200 },
+	{ "GET", "/api/auth/session", NULL, 200, .bearer = true },
+	{ "GET", "/api/me/tasks", NULL, 200, .bearer = true },
+	{ "POST", "/api/me/tasks", "{\"title\":\"x\"}", 201, .bearer = true },
+	{ "GET", "/api/me/tasks/%s", NULL, 200, .bearer = true },
+	{ "PUT", "/api/me/tasks/%s", "{\"title\":\"x\"}", 200, .bearer = true },
+	{ "PATCH", "/api/me/tasks/%s", NULL, 200, .bearer = true },
+	{ "DELETE", "/api/me/tasks/%s", NULL, 200, .bearer = true },
+	{ "PATCH", "/api/me/tasks/%s/complete", NULL, 200, .bearer = true },
+	{ "POST", "/api/me/tasks/%s/complete", NULL, 200, .bearer = true },
+	{ "GET", "/api/health", NULL, 200 },
+	{ "GET", "/api/ready", NULL, 200 },
+};
+
+static struct scene scene_new(const struct script *script)
+{
+	struct scene s = { .w = world_new() };
+
+	s.ada = person_new(s.w, "ada@example.org");
+	s.task = task_new(s.w, &s.ada, "x");
+	if (script->late) {
+		CHECK(ASK(s.w, .method = "POST", .path = "/api/auth/refresh",
+			  .body = format(s.w, "{\"refresh_token\":\"%s\"}", s.ada.refresh)),
+		      200, NULL);
+		fake_clock_advance(31 * US_PER_SECOND);
+	}
+	calls_reset(s.w);
+	return s;
+}
+
+static const struct answer *play(struct scene *s, const struct script *script)
+{
+	const char *body = script->body;
+
+	if (body && strstr(body, "%s"))
+		body = format(s->w, body, s->ada.refresh);
+	return ASK(s->w, .method = script->method, .path = format(s->w, script->path, s->task),
+		   .token = script->bearer ? s->ada.access : NULL, .body = body);
+}
+
+/* What the n-th call's failure has to become. */
+static int expected_status(const struct scene *s, const struct script *script,
+			   enum store_result fault)
+{
+	const char *call = s->w->store->calls[s->w->store->fail_call - 1];
+
+	if (strcmp(call, "store_ready") == 0)
+		return 503;
+	if (strcmp(call, "store_throttle_refund") == 0)
+		return script->status;
+	/* a login that does not find its credential as it was looks once more */
+	if (strcmp(call, "store_login") == 0 && fault == STORE_NO_SESSION)
+		return 200;
+	return fault == STORE_NO_SESSION ? 401 : fault == STORE_FAILED ? 500 : 503;
+}
+
+/* Runs the script with its n-th call failing; false when it has no n-th call. */
+static bool run_fault(const struct script *script, size_t n, enum store_result fault)
+{
+	struct scene s = scene_new(script);
+	const struct answer *a;
+	bool reached;
+
+	s.w->store->fail_call = n;
+	s.w->store->fail_with = fault;
+	a = play(&s, script); /* ask() looks at the form of whatever comes */
+	reached = s.w->store->n_calls >= n;
+	if (!reached) {
+		CU_ASSERT(a->status == script->status);
+	} else {
+		int expected = expected_status(&s, script, fault);
+
+		if (a->status != expected)
+			fprintf(stderr, "%s %s, call %zu (%s): %d, not %d\n", script->method,
+				script->path, n, s.w->store->calls[n - 1], a->status, expected);
+		CU_ASSERT(a->status == expected);
+		/* and the application is as good as before */
+		calls_reset(s.w);
+		CU_ASSERT(play(&s, script)->status == script->status);
+		CU_ASSERT(s.w->gate.held == -1);
+	}
+	world_free(s.w);
+	return reached;
+}
+
+static void every_call_fails_once(void)
+{
+	static const enum store_result faults[] = { STORE_UNAVAILABLE, STORE_BUSY, STORE_FAILED,
+						    STORE_NO_SESSION };
+	size_t runs = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(faults); k++) {
+			size_t n = 1;
+
+			while (n < FAKE_CALLS && run_fault(&scripts[i], n, faults[k]))
+				n++;
+			runs += n - 1;
+		}
+	}
+	/* a loop that reaches nothing would pass as well: 26 calls and four faults each */
+	CU_ASSERT(runs >= 4 * 26);
+}
+
+static void every_route_has_a_script(void)
+{
+	bool covered[64] = { false };
+
+	CU_ASSERT_FATAL(routes_count <= ARRAY_LEN(covered));
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		struct scene s = scene_new(&scripts[i]);
+		const struct answer *a = play(&s, &scripts[i]);
+
+		for (size_t k = 0; k < routes_count; k++) {
+			const char *record =
+				format(s.w, " method=%s route=%s status=",
+				       http_method_name(routes[k].method), routes[k].path);
+
+			covered[k] = covered[k] || strstr(a->log, record);
+		}
+		world_free(s.w);
+	}
+	for (size_t k = 0; k < routes_count; k++)
+		CU_ASSERT(covered[k]);
+}
+
+CU_TestInfo fault_tests[] = {
+	{ "every route has a script", every_route_has_a_script },
+	{ "every call fails once", every_call_fails_once },
+	CU_TEST_INFO_NULL,
+};

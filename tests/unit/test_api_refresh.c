@@ -82,8 +82,9 @@ static void check_theft(struct world *w, const struct person *p, const char *sto
 
 	CHECK(a, 401, "session_ended");
 	CU_ASSERT(strstr(a->log, " level=warning ") != NULL);
-	CU_ASSERT(strstr(a->log, format(w, " event=refresh_theft address=192.0.2.1 user=%s session=",
-					p->id)) != NULL);
+	CU_ASSERT(
+		strstr(a->log, format(w, " event=refresh_theft address=192.0.2.1 user=%s session=",
+				      p->id)) != NULL);
 	CU_ASSERT(row_of(w, p)->revoked);
 	CHECK(refresh(w, current), 401, "session_ended");
 	CHECK(session(w, p->access), 401, "session_ended");
@@ -132,8 +133,8 @@ static void refresh_without_grace_is_strict(void)
 	world_free(w);
 }
 
-/* Whoever refreshes between the decision and the end of the session keeps it: it was no theft of the
- * counter that was seen. */
+/* Whoever refreshes between the decision and the end of the session keeps it: it was no theft of
+ * the counter that was seen. */
 static void advance_once_more(struct store *s)
 {
 	s->sessions[0].row.counter++;
