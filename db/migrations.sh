@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the migrations named as C source. The text goes in as bytes, since C need not take strings of
-# that length.
+# Prints the migrations named as C source. The text goes in as bytes, since C need not take
+# strings of that length.
 set -eu
 
 rows=

@@ -1,9 +1,9 @@
 -- Accounts, their sessions and tasks, and the throttle.
 --
--- Every key of a person's table leads with the user's id, and foreign keys run along it only, so that
--- the same tables can be distributed by user. The one global key is the e-mail, in a table of its own.
--- What a person sees is fenced by row-level security, for the owner of the tables as well; what is
--- read before a user is known is not.
+-- Every key of a person's table leads with the user's id, and foreign keys run along it only, so
+-- that the same tables can be distributed by user. The one global key is the e-mail, in a table
+-- of its own. What a person sees is fenced by row-level security, for the owner of the tables as
+-- well; what is read before a user is known is not.
 
 create table taskcell.users (
 	id uuid primary key,
@@ -15,7 +15,8 @@ create table taskcell.users (
 );
 comment on table taskcell.users is 'What a person sees of the own account; one row a person';
 comment on column taskcell.users.id is 'UUIDv7, made by the program';
-comment on column taskcell.users.email is 'E-mail as it was typed; user_emails has the form that is compared';
+comment on column taskcell.users.email is
+	'E-mail as it was typed; user_emails has the form that is compared';
 comment on column taskcell.users.name is 'Name to show, if given';
 comment on column taskcell.users.revision is
 	'Counts the writes to this person''s data; each changed row takes it as its version';
@@ -27,7 +28,7 @@ create table taskcell.user_emails (
 	user_id uuid not null
 );
 comment on table taskcell.user_emails is
-	'E-mail to user: the one key over all users. Without a foreign key, since it is not kept by user';
+	'E-mail to user: the one key over all users; no foreign key, since it is not kept by user';
 comment on column taskcell.user_emails.email is 'E-mail in the form that is compared';
 comment on column taskcell.user_emails.user_id is 'Whose it is';
 
@@ -38,13 +39,17 @@ create table taskcell.credentials (
 	disabled_at timestamptz,
 	changed_at timestamptz not null default now()
 );
-comment on table taskcell.credentials is 'What a login is checked against; read before there is a session';
+comment on table taskcell.credentials is
+	'What a login is checked against; read before there is a session';
 comment on column taskcell.credentials.user_id is 'Whose credential';
-comment on column taskcell.credentials.password_hash is 'PHC-style string of scrypt, with its parameters';
+comment on column taskcell.credentials.password_hash is
+	'PHC-style string of scrypt, with its parameters';
 comment on column taskcell.credentials.epoch is
 	'Raised to end all sessions: one of another epoch is dead, also when it is inserted later';
-comment on column taskcell.credentials.disabled_at is 'When the account was disabled; null while it is usable';
-comment on column taskcell.credentials.changed_at is 'When the password was last chosen; a rehash leaves it';
+comment on column taskcell.credentials.disabled_at is
+	'When the account was disabled; null while it is usable';
+comment on column taskcell.credentials.changed_at is
+	'When the password was last chosen; a rehash leaves it';
 
 create table taskcell.sessions (
 	user_id uuid not null references taskcell.users (id) on delete cascade,
@@ -61,15 +66,19 @@ create table taskcell.sessions (
 	user_agent text,
 	primary key (user_id, id)
 );
-comment on table taskcell.sessions is 'Logins and what has become of them; rows past their expiry go with later logins';
+comment on table taskcell.sessions is
+	'Logins and what has become of them; rows past their expiry go with later logins';
 comment on column taskcell.sessions.user_id is 'Whose session';
 comment on column taskcell.sessions.id is 'UUIDv7, made by the program; `sid` of its tokens';
-comment on column taskcell.sessions.epoch is 'Epoch of the credential at login; lives only while they are equal';
+comment on column taskcell.sessions.epoch is
+	'Epoch of the credential at login; lives only while they are equal';
 comment on column taskcell.sessions.counter is 'Number of the refresh token that is current';
 comment on column taskcell.sessions.key_id is 'Key that signs the current refresh token';
 comment on column taskcell.sessions.created_at is 'Login';
-comment on column taskcell.sessions.rotated_at is 'When the counter last moved; the last use of the session';
-comment on column taskcell.sessions.idle_expires_at is 'Ends the session unless it is refreshed before';
+comment on column taskcell.sessions.rotated_at is
+	'When the counter last moved; the last use of the session';
+comment on column taskcell.sessions.idle_expires_at is
+	'Ends the session unless it is refreshed before';
 comment on column taskcell.sessions.expires_at is 'Ends the session in any case';
 comment on column taskcell.sessions.revoked_at is 'When it was ended by logout or for theft';
 comment on column taskcell.sessions.ip is 'Address of the login';
@@ -96,9 +105,11 @@ comment on column taskcell.tasks.title is 'What is to be done';
 comment on column taskcell.tasks.description is 'More about it, if given';
 comment on column taskcell.tasks.completed is 'Whether it is done';
 comment on column taskcell.tasks.completed_at is 'Since when it is done';
-comment on column taskcell.tasks.version is 'users.revision of the write that last changed this row';
+comment on column taskcell.tasks.version is
+	'users.revision of the write that last changed this row';
 comment on column taskcell.tasks.created_at is 'Creation; orders lists, with the id';
-comment on column taskcell.tasks.updated_at is 'Start of the transaction that last changed this row; orders nothing';
+comment on column taskcell.tasks.updated_at is
+	'Start of the transaction that last changed this row; orders nothing';
 
 create table taskcell.throttle (
 	key text primary key,
@@ -108,9 +119,11 @@ create table taskcell.throttle (
 );
 comment on table taskcell.throttle is 'Attempts that are counted, by account and by address';
 comment on column taskcell.throttle.key is 'What is counted, with a prefix for its kind';
-comment on column taskcell.throttle.hits is 'Account: failures in a row. Address: attempts in the window';
+comment on column taskcell.throttle.hits is
+	'Account: failures in a row. Address: attempts in the window';
 comment on column taskcell.throttle.counted_at is 'The last attempt that was counted';
-comment on column taskcell.throttle.ends_at is 'Account: end of the wait, -infinity without one. Address: end of the window';
+comment on column taskcell.throttle.ends_at is
+	'Account: end of the wait, -infinity without one. Address: end of the window';
 
 -- An unset setting is NULL or empty: both mean nobody.
 alter table taskcell.users enable row level security, force row level security;

@@ -2,8 +2,8 @@
 
 -- name: fitness
 -- scope: admin
--- One column a demand, in the order of the messages in src/store/check.c. (With row_security off nothing
--- of ours can even be prepared.)
+-- One column a demand, in the order of the messages in src/store/check.c. (With row_security off
+-- nothing of ours can even be prepared.)
 select not r.rolsuper and not r.rolbypassrls,
        coalesce(current_setting('taskcell.admin', true), '') <> 'on',
        (select count(*) = 2 from pg_catalog.pg_class c

@@ -13,7 +13,8 @@ select set_config('taskcell.user_id', s.user_id::text, true)
 -- scope: pre_user
 -- From the credential that was verified: a password changed meanwhile gives no row, an epoch raised
 -- meanwhile a session that is dead on arrival.
-insert into taskcell.sessions (user_id, id, epoch, key_id, idle_expires_at, expires_at, ip, user_agent)
+insert into taskcell.sessions
+       (user_id, id, epoch, key_id, idle_expires_at, expires_at, ip, user_agent)
 select c.user_id, $2::uuid, c.epoch, $4::text,
        now() + least($5::bigint, $6::bigint) * interval '1 second',
        now() + $6::bigint * interval '1 second', $7::text, $8::text
@@ -40,7 +41,8 @@ returning s.counter;
 
 -- name: session_read
 -- scope: pre_user
--- After session_refresh, as a statement of its own: a refresh that lost a race sees the winner's row.
+-- After session_refresh, as a statement of its own: a refresh that lost a race sees the winner's
+-- row.
 select s.id, s.counter, s.key_id, s.created_at, s.rotated_at, s.idle_expires_at, s.expires_at,
        s.revoked_at is not null or c.disabled_at is not null or c.epoch <> s.epoch, now()
   from taskcell.sessions s

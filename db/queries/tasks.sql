@@ -27,9 +27,10 @@ returning id, user_id, title, description, completed, completed_at, version, cre
 
 -- name: task_change
 -- scope: user
--- $3 are the versions that will do, $4 and $6 say whether title and description are set, $8 is the new
--- state if there is one, $9 flips it. The first column says whether the version was one of $3. The
--- revision moves only when the row changes; a lost race is answered from the row as it was locked.
+-- $3 are the versions that will do, $4 and $6 say whether title and description are set, $8 is
+-- the new state if there is one, $9 flips it. The first column says whether the version was one
+-- of $3. The revision moves only when the row changes; a lost race is answered from the row as it
+-- was locked.
 with o as materialized (select id from taskcell.users where id = $1::uuid for no key update),
 cur as materialized (
 	select t.id, t.user_id, t.title, t.description, t.completed, t.completed_at, t.version,

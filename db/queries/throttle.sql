@@ -1,5 +1,5 @@
--- Attempts that are counted. Each statement is atomic and, but for the clearing at login, a transaction of
--- its own. The database's clock of the attempt is excluded.counted_at.
+-- Attempts that are counted. Each statement is atomic and, but for the clearing at login, a
+-- transaction of its own. The database's clock of the attempt is excluded.counted_at.
 
 -- name: throttle_address
 -- scope: pre_user
@@ -8,15 +8,16 @@ insert into taskcell.throttle as t (key, hits, counted_at, ends_at)
 values ($1::text, 1, now(), now() + $3::bigint * interval '1 second')
 on conflict (key) do update
    set hits = case when t.ends_at <= excluded.counted_at then 1 else t.hits + 1 end,
-       ends_at = case when t.ends_at <= excluded.counted_at then excluded.ends_at else t.ends_at end,
+       ends_at = case when t.ends_at <= excluded.counted_at then excluded.ends_at
+                      else t.ends_at end,
        counted_at = excluded.counted_at
  where t.hits < $2::bigint or t.ends_at <= excluded.counted_at
 returning hits;
 
 -- name: throttle_reserve
 -- scope: pre_user
--- $2 failures are free; each further one starts a wait, of 1, 2, 4 … seconds up to $3. A day without a
--- failure forgets them. No row: the wait is not over.
+-- $2 failures are free; each further one starts a wait, of 1, 2, 4 … seconds up to $3. A day
+-- without a failure forgets them. No row: the wait is not over.
 insert into taskcell.throttle as t (key, hits, counted_at, ends_at)
 values ($1::text, 1, now(), '-infinity')
 on conflict (key) do update

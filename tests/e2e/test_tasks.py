@@ -1,5 +1,7 @@
 """The life of a task: T036-T040, T056."""
 
+import time
+
 import pytest
 
 from client import NEVER, TIME, check_task
@@ -80,8 +82,11 @@ def test_create_belongs_to_the_tokens_user(user, other):
 
 
 def test_ids_are_ordered_by_time(user):
+    """UUIDv7: the milliseconds since 1970, then chance."""
     ids = [user.create(str(i))["id"] for i in range(5)]
-    assert ids == sorted(ids) and len(set(ids)) == 5
+    times = [int(i.replace("-", "")[:12], 16) for i in ids]
+    assert times == sorted(times) and abs(times[0] / 1000 - time.time()) < 60
+    assert len({i[19:] for i in ids}) == 5
 
 
 @pytest.mark.parametrize("body,fields", [

@@ -195,11 +195,12 @@ static void test_two_users(void)
 
 /* --- lost connections ------------------------------------------------------------------------ */
 
-enum { WRITERS = 4, WRITES = 80, LOST_READS_MAX = 1000 };
+enum { WRITERS = 4, WRITES = 80, LOST_READS_MAX = 100 };
 
 struct storm_arg {
 	struct principal principal[WRITERS];
-	atomic_uint writing;
+	atomic_uint writing; /* racers that are not through */
+	atomic_uint tried;   /* writes of all of them */
 };
 
 struct storm_result {
@@ -209,16 +210,21 @@ struct storm_result {
 	int64_t ended; /* backends, by the last racer */
 };
 
+/* One backend after the other, each when the writers have got on a little: at a mere pace it could
+ * be the one that is just connecting again, for ever. */
 static void terminate_at_random(struct storm_arg *arg, int64_t *ended)
 {
 	PGconn *conn = fixture_admin();
-	struct timespec pace = { .tv_nsec = 10 * 1000 * 1000 };
+	int64_t deadline = clock_monotonic_us() + 25 * US_PER_SECOND;
 
 	while (atomic_load(&arg->writing) > 0) {
+		unsigned next = atomic_load(&arg->tried) + 4;
+
 		*ended += fixture_int(conn, "select count(pg_terminate_backend(pid)) from"
 					    " (select pid from pg_stat_activity where usename ="
 					    " 'taskcell' order by random() limit 1) victim");
-		nanosleep(&pace, NULL);
+		while (atomic_load(&arg->writing) > 0 && atomic_load(&arg->tried) < next)
+			fixture_poll(deadline, "for the writers to get on");
 	}
 	PQfinish(conn);
 }
@@ -249,6 +255,7 @@ static void run_storm(struct racer *racer, void *shared, void *out)
 			result->lost_reads += r == STORE_UNAVAILABLE;
 		} while (r == STORE_UNAVAILABLE && result->lost_reads < LOST_READS_MAX);
 		result->odd_reads += r != STORE_OK;
+		atomic_fetch_add(&arg->tried, 1);
 	}
 	atomic_fetch_sub(&arg->writing, 1);
 }

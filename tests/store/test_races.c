@@ -358,6 +358,39 @@ static void test_deleted_meanwhile(void)
 	}
 }
 
+/* Users before tasks: who waits for the user's row holds none of the tasks. */
+static void test_lock_order(void)
+{
+	static void (*const runs[])(struct racer *, void *, void *) = { run_any_write, run_delete };
+	PGconn *other = fixture_admin();
+
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
+		struct task_arg *arg = new_task_arg();
+		struct race one = { .racers = 1,
+				    .rounds = 1,
+				    .run = runs[i],
+				    .arg = arg,
+				    .result_size = sizeof(struct task_result) };
+		struct fork *waiting = fork_ready(&one);
+		const struct task_result *result;
+
+		fixture_exec(admin,
+			     "begin; select from taskcell.users where id = '%s' for no key update",
+			     fixture_id(&arg->principal.user_id));
+		fork_go(waiting);
+		fixture_wait_blocked(admin, 1);
+		CU_ASSERT_STRING_EQUAL(
+			fixture_try(other,
+				    "select from taskcell.tasks where id = '%s' for update nowait",
+				    fixture_id(&arg->task_id)),
+			"00000");
+		fixture_exec(admin, "commit");
+		result = fork_join(waiting);
+		CU_ASSERT(result->r == STORE_OK);
+	}
+	PQfinish(other);
+}
+
 /* --- one e-mail ------------------------------------------------------------------------------ */
 
 struct register_result {
@@ -527,6 +560,7 @@ static CU_TestInfo task_tests[] = {
 	{ "no version twice, none lost", test_no_version_twice },
 	{ "nothing to change moves nothing", test_nothing_to_change },
 	{ "deleted meanwhile", test_deleted_meanwhile },
+	{ "users before tasks", test_lock_order },
 	CU_TEST_INFO_NULL,
 };
 

@@ -3,7 +3,7 @@
 #include "fake_store.h"
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "fakes.h"
 
 enum { MEMORY_CEILING = 64 * 1024 * 1024 };
 
@@ -15,7 +15,7 @@ struct store *store_open(const struct store_options *options)
 
 	(void)options;
 	if (!s)
-		fatal("out of memory");
+		give_up("out of memory");
 	s->memory = arena_new(MEMORY_CEILING);
 	return s;
 }
@@ -41,7 +41,7 @@ static enum store_result begin(struct store *s, const char *name)
 static size_t take(size_t *n, size_t max)
 {
 	if (*n == max)
-		fatal("the fake store is full");
+		give_up("the fake store is full");
 	return (*n)++;
 }
 

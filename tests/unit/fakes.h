@@ -13,4 +13,7 @@
 void fake_clock_set(int64_t us);
 void fake_clock_advance(int64_t us);
 
+/* Ends a test program that cannot go on. fatal() would tell it to the log that is being tested. */
+void give_up(const char *why) NO_RETURN;
+
 #endif
