@@ -106,6 +106,11 @@ PGconn *pg_connect(const char *conninfo, int64_t deadline, char why[PG_WHY_MAX])
 	PGconn *conn = NULL;
 
 	hosts_read(&hosts, conninfo);
+	if (hosts.options == NULL) {
+		/* libpq would quote a part of it, maybe of the password */
+		set_why(why, "the connection string cannot be read");
+		hosts.n = 0;
+	}
 	for (int i = 0; i < hosts.n && conn == NULL; i++) {
 		static const char *const keywords[] = { "dbname",
 							"host",

@@ -1,4 +1,4 @@
-"""The other end of FastCGI, for what no web server would send: odd addresses, mounts, cut bodies."""
+"""The other end of FastCGI, for what no web server would send: odd addresses, cut bodies."""
 
 import email.parser
 import io
@@ -56,7 +56,8 @@ def request(path, method, uri, body=b"", length=None, **params):
         out = read_all(s)
     head, _, content = out.partition(b"\r\n\r\n")
     headers = email.parser.BytesParser().parse(io.BytesIO(head + b"\r\n\r\n"))
-    answer = client.Answer(method, uri, _Response(int(headers["Status"].split()[0]), headers), content)
+    status = int(headers["Status"].split()[0])
+    answer = client.Answer(method, uri, _Response(status, headers), content)
     client.check_form(answer)
     assert int(headers.get("Content-Length", 0)) == len(content) or method == "HEAD"
     return answer

@@ -47,7 +47,7 @@ def seconds_of(text):
     return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
-# --- register ---------------------------------------------------------------------------------------
+# --- register -----------------------------------------------------------------------------------
 
 
 def test_register(http):
@@ -225,7 +225,7 @@ def test_registration_closed(make_stack, user):
     login(s.http, user.email).expect(200)
 
 
-# --- login ------------------------------------------------------------------------------------------
+# --- login --------------------------------------------------------------------------------------
 
 
 def test_login(http, user):
@@ -321,7 +321,7 @@ def test_login_busy(http, stack, user):
     http.request("POST", REGISTER, body).expect(201)
 
 
-# --- the access token -------------------------------------------------------------------------------
+# --- the access token ---------------------------------------------------------------------------
 
 
 def test_claims(user):
@@ -349,7 +349,8 @@ def test_payload_is_read_by_plain_atob(http, name):
     for i in range(6):
         email = f"{name}{'x' * i}{fresh_email('')}"
         body = {"email": email, "password": PASSWORD, "name": "Zoë \U0001f600" + "é" * i}
-        payload = http.request("POST", REGISTER, body).expect(201).json["access_token"].split(".")[1]
+        token = http.request("POST", REGISTER, body).expect(201).json["access_token"]
+        payload = token.split(".")[1]
         assert re.fullmatch("[A-Za-z0-9+/]+", payload)
         text = base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
         assert text.isascii()

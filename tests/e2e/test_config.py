@@ -149,7 +149,7 @@ def test_options(build):
     assert re.match(r"taskcell \d+\.\d+", done.stdout)
 
 
-# --- the database -----------------------------------------------------------------------------------
+# --- the database -------------------------------------------------------------------------------
 
 
 def test_migrate_again(stack):

@@ -7,8 +7,8 @@ from client import NEVER, at_once
 BODY = {"title": "taken over", "completed": True}
 # What a client can do to one task, and whether it sends a body.
 ONE = [("GET", "", None), ("HEAD", "", None), ("PUT", "", BODY), ("PATCH", "", BODY),
-       ("PATCH", "", None), ("PATCH", "/complete", None), ("POST", "/complete", {"completed": True}),
-       ("DELETE", "", None)]
+       ("PATCH", "", None), ("PATCH", "/complete", None),
+       ("POST", "/complete", {"completed": True}), ("DELETE", "", None)]
 HEADERS = [{}, {"If-Match": "*"}, {"If-Match": '"1"'}, {"Prefer": "return=minimal"},
            {"Prefer": "handling=strict"}]
 

@@ -8,7 +8,8 @@ DEEP = b'{"title":"x","u":%s%s}'
 @pytest.mark.parametrize("body", [
     # not one object
     b"[]", b'[{"title":"x"}]', b'"title"', b"5", b"true", b"null", b" ", b"\n\t",
-    b'{"title":"x"}{}', b'{"title":"x"} x', b'{"title":"x"},', b'{"title":"x"}\x00', b'{"title":"x"}]',
+    b'{"title":"x"}{}', b'{"title":"x"} x', b'{"title":"x"},', b'{"title":"x"}\x00',
+    b'{"title":"x"}]',
     b"{", b'{"title"', b'{"title":', b'{"title":"x"', b'{"title":"x",', b'{"title":"x',
     # a duplicate key, anywhere and however spelt
     b'{"title":"x","title":"y"}', b'{"title":"x","title":"x"}', b'{"title":"x","t\\u0069tle":"y"}',
@@ -20,7 +21,8 @@ DEEP = b'{"title":"x","u":%s%s}'
     # invalid UTF-8: stray, cut, overlong, surrogates, beyond the end
     b'{"title":"\x80"}', b'{"title":"\xff"}', b'{"title":"\xc3"}', b'{"title":"\xc3("}',
     b'{"title":"\xc0\x80"}', b'{"title":"\xc1\xbf"}', b'{"title":"\xe0\x80\xaf"}',
-    b'{"title":"\xf0\x80\x80\xaf"}', b'{"title":"\xed\xa0\x80"}', b'{"title":"\xed\xa0\xbd\xed\xb8\x80"}',
+    b'{"title":"\xf0\x80\x80\xaf"}', b'{"title":"\xed\xa0\x80"}',
+    b'{"title":"\xed\xa0\xbd\xed\xb8\x80"}',
     b'{"title":"\xf4\x90\x80\x80"}', b'{"title":"\xf8\x88\x80\x80\x80"}', b'{"title":"\xe2\x82"}',
     b'{"title":"x","\xff":1}', b"\xff\xfe{\x00}\x00", '{"title":"x"}'.encode("utf-16"),
     # lone surrogates
@@ -38,7 +40,8 @@ DEEP = b'{"title":"x","u":%s%s}'
     b'{"title":"x","u":True}', b'{"title":"x","u":TRUE}', b'{"title":"x","u":nul}',
     b'{"title":"x","u":truex}', b'{"title":"x","u":[1,]}', b'{"title":"x","u":[,1]}',
     b'{"title":"x","u":[1 2]}', b'{"title":"x","u":(1)}', b'{"title":"x","u":}',
-    b'{"title":"x","u":01}', b'{"title":"x","u":-}', b'{"title":"x","u":+1}', b'{"title":"x","u":.5}',
+    b'{"title":"x","u":01}', b'{"title":"x","u":-}', b'{"title":"x","u":+1}',
+    b'{"title":"x","u":.5}',
     b'{"title":"x","u":1.}', b'{"title":"x","u":1e}', b'{"title":"x","u":1e+}',
     b'{"title":"x","u":0x10}', b'{"title":"x","u":1_000}', b'{"title":"x","u":--1}',
     b'{"title":"x","u":-01}', b'{"title":"x","u":1.e1}',
@@ -48,7 +51,8 @@ DEEP = b'{"title":"x","u":%s%s}'
     b'{"title":"\\"}', b'{"title":"\\0"}', b'{"ti\ntle":"x"}', b'{"title":"\\u 041"}',
     b'{"title":"\\u+041"}',
     # white space that JSON does not have
-    b'\x0c{"title":"x"}', b'{"title":\x0b"x"}', b'{"title":\xc2\xa0"x"}', b'\xe2\x80\xa8{"title":"x"}',
+    b'\x0c{"title":"x"}', b'{"title":\x0b"x"}', b'{"title":\xc2\xa0"x"}',
+    b'\xe2\x80\xa8{"title":"x"}',
     b'{"title":"x"}\x85', b'){"title":"x"}', b'for(;;);{"title":"x"}',
     # keys
     b'{1:"x"}', b'{null:1}', b'{"title":"x",:1}', b'{"title"::"x"}', b'{["title"]:"x"}',

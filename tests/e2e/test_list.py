@@ -10,7 +10,8 @@ WHEN = "2024-05-06T07:08:09.{:06d}Z"
 def fill(stack, user, n, created="now() - g * interval '1 second'", completed="false"):
     """Many tasks at once, as the requests would have left them."""
     stack.sql.run(f"""
-        insert into taskcell.tasks (user_id, id, title, version, created_at, completed, completed_at)
+        insert into taskcell.tasks
+               (user_id, id, title, version, created_at, completed, completed_at)
         select '{user.id}', ('01890000-0000-7000-8000-' || lpad(to_hex(g), 12, '0'))::uuid,
                'task ' || g, g, {created}, {completed}, case when {completed} then now() end
           from generate_series(1, {n}) g;

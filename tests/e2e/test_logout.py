@@ -114,7 +114,7 @@ def test_wrong_type(http):
     assert a.expect(422).fields == {"refresh_token": {"invalid_type"}}
 
 
-# --- GET /api/auth/session --------------------------------------------------------------------------
+# --- GET /api/auth/session ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -45,7 +45,7 @@ def pool(stack, name):
     return [int(p) for p in started if int(p) in alive]
 
 
-# --- the database -----------------------------------------------------------------------------------
+# --- the database -------------------------------------------------------------------------------
 
 
 def test_backends_terminated_during_creates(stack, user):
@@ -143,7 +143,7 @@ def test_a_statement_past_its_deadline(make_stack):
     assert user.tasks() == []
 
 
-# --- workers ----------------------------------------------------------------------------------------
+# --- workers ------------------------------------------------------------------------------------
 
 
 def test_killed_workers_are_replaced(stack, user, http):
@@ -223,12 +223,12 @@ def test_504_of_the_web_server(make_stack):
     user.call("GET", "tasks").expect(200)
 
 
-# --- stopping ---------------------------------------------------------------------------------------
+# --- stopping -----------------------------------------------------------------------------------
 
 
 def test_term_drains(make_stack):
-    """A request in flight is answered; then taskcell is gone, with status 0 and no child; nginx says
-    502 in our form meanwhile."""
+    """A request in flight is answered; then taskcell is gone, with status 0 and no child; nginx
+    says 502 in our form meanwhile."""
     s = make_stack(workers=2, auth_workers=1)
     user = register(s.http)
     with row_lock(s, user) as lock:

@@ -80,7 +80,7 @@ def test_another_schema_is_not_ready(stack, make_stack, scratch):
     assert s.stop() == []
 
 
-# --- behind a web server that is not nginx ----------------------------------------------------------
+# --- behind a web server that is not nginx ------------------------------------------------------
 
 
 def test_mount(make_stack):
@@ -95,7 +95,8 @@ def test_mount(make_stack):
     a = fastcgi.request(auth, "POST", "/todo/api/auth/register", body).expect(201)
     token = {"HTTP_AUTHORIZATION": f"Bearer {a.json['access_token']}"}
     for i in range(2):
-        a = fastcgi.request(api, "POST", "/todo/api/me/tasks", b'{"title":"x"}', **token).expect(201)
+        a = fastcgi.request(api, "POST", "/todo/api/me/tasks", b'{"title":"x"}', **token)
+        a.expect(201)
         assert a.header("Location") == f"/todo/api/me/tasks/{a.json['id']}"
     a = fastcgi.request(api, "GET", "/todo/api/me/tasks?limit=1", **token).expect(200)
     assert a.next.startswith("/todo/api/me/tasks?")

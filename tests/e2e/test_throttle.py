@@ -40,7 +40,7 @@ def limited(answer, most=900):
     return seconds
 
 
-# --- by account -------------------------------------------------------------------------------------
+# --- by account ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -135,7 +135,7 @@ def test_a_locked_account_does_not_lock_out_its_sessions(throttled, someone):
     refresh(throttled.http, someone.refresh, someone.source).expect(200)
 
 
-# --- by address -------------------------------------------------------------------------------------
+# --- by address ---------------------------------------------------------------------------------
 
 
 def attempt(stack, source, path="login", **kw):

@@ -157,7 +157,8 @@ def test_signatures(user, mint):
     header, payload, mac = user.access.split(".")
     tokens = [
         f"{header}.{payload}.", f"{header}.{payload}", f"{header}..{mac}", f".{payload}.{mac}",
-        f"{header}.{payload}.{mac[:-2]}", f"{header}.{payload}.{mac}A", f"{header}.{payload}.{mac}=",
+        f"{header}.{payload}.{mac[:-2]}", f"{header}.{payload}.{mac}A",
+        f"{header}.{payload}.{mac}=",
         f"{header}.{payload}.{mac}.{mac}", mint(digest=hashlib.sha512), mint(secret=b"\0" * 32),
         f"{header}.{b64url(json.dumps({**mint.claims, 'sub': NEVER}).encode())}.{mac}",
     ]

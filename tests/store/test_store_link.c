@@ -308,10 +308,13 @@ static void test_no_server(void)
 	CU_ASSERT_EQUAL(occurrences(log_read(), "event=database_"), 1);
 	log_stop();
 	store_close(lost);
-	options.conninfo = "nonsense that does not parse";
+	/* A password with a blank that was not quoted: libpq's own message has the rest of it. */
+	options.conninfo = "dbname=none user=none password=open sesame";
 	lost = store_open(&options);
 	log_start();
 	CU_ASSERT(store_check(lost) == STORE_UNAVAILABLE);
+	CU_ASSERT_EQUAL(occurrences(log_read(), "cannot be read"), 1);
+	CU_ASSERT_EQUAL(occurrences(log_read(), "sesame"), 0);
 	log_stop();
 	store_close(lost);
 }
