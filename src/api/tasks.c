@@ -54,6 +54,10 @@ enum {
 	CURSOR_LEN = BASE64_LEN(CURSOR_BYTES),
 };
 
+/* The years 1970 to 9999: what a client made up may lie outside what the database can compare. */
+#define CURSOR_FIRST INT64_C(0)
+#define CURSOR_LAST  (INT64_C(253402300800) * US_PER_SECOND)
+
 static void cursor_write(const struct task *t, char out[CURSOR_LEN + 1])
 {
 	uint8_t bytes[CURSOR_BYTES];
@@ -77,6 +81,8 @@ static bool cursor_read(const char *text, struct task_query *q)
 		created = created << 8 | bytes[i];
 	q->has_cursor = true;
 	q->cursor_created_at = (int64_t)created;
+	if (q->cursor_created_at < CURSOR_FIRST || q->cursor_created_at > CURSOR_LAST)
+		return false;
 	memcpy(q->cursor_id.bytes, bytes + 8, sizeof(q->cursor_id.bytes));
 	return true;
 }

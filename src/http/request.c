@@ -128,7 +128,8 @@ static bool version_parse(const char *tag, size_t len, int64_t *out)
 	for (size_t i = digits + 1; i < len; i++)
 		if (!((tag[i] >= 'a' && tag[i] <= 'z') || (tag[i] >= 'A' && tag[i] <= 'Z')))
 			return false;
-	return decimal_parse(tag, digits, INT64_MAX, out);
+	/* tags compare by their characters: one with a zero in front is not ours */
+	return tag[0] != '0' && decimal_parse(tag, digits, INT64_MAX, out);
 }
 
 /* Reads one entity-tag and the blanks behind it; NULL when there is none at `p`. */
