@@ -71,6 +71,13 @@ static void set_why(char why[PG_WHY_MAX], const char *text)
 	snprintf(why, PG_WHY_MAX, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
+/* libpq would print them on standard error, past our log. */
+static void ignore_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
 static PGconn *connect_one(const char *const *keywords, const char *const *values, int64_t deadline,
 			   char why[PG_WHY_MAX])
 {
@@ -79,6 +86,7 @@ static PGconn *connect_one(const char *const *keywords, const char *const *value
 
 	if (conn == NULL)
 		fatal("store: out of memory");
+	PQsetNoticeReceiver(conn, ignore_notice, NULL);
 	set_why(why, "");
 	while (PQstatus(conn) != CONNECTION_BAD && next != PGRES_POLLING_OK &&
 	       next != PGRES_POLLING_FAILED) {

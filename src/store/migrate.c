@@ -244,12 +244,6 @@ static enum store_result advance(struct runner *runner, bool *done)
 	return r;
 }
 
-static void ignore_notice(void *arg, const PGresult *res)
-{
-	(void)arg;
-	(void)res;
-}
-
 enum store_result migrate(const struct store_options *options,
 			  void (*report)(void *arg, const char *line), void *arg)
 {
@@ -265,7 +259,6 @@ enum store_result migrate(const struct store_options *options,
 		say(&runner, "%s", why);
 		return r;
 	}
-	PQsetNoticeReceiver(runner.conn, ignore_notice, NULL);
 	if (PQsetnonblocking(runner.conn, 1) == 0)
 		r = refuse_strong_role(&runner);
 	while (r == STORE_OK && !done)

@@ -97,7 +97,7 @@ enum pg_outcome pg_exchange(PGconn *, struct pg_exchange *) MUST_CHECK;
 
 enum { PG_WHY_MAX = 256 };
 
-/* A new connection, or NULL and the reason. */
+/* A new connection, which drops notices, or NULL and the reason. */
 PGconn *pg_connect(const char *conninfo, int64_t deadline, char why[PG_WHY_MAX]) MUST_CHECK;
 /* Waits for poll(2) events of its socket: 1, or 0 when the deadline has passed. */
 int pg_wait(const PGconn *, short events, int64_t deadline) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "cunit.h"
 
 extern CU_TestInfo auth_tests[];
+extern CU_TestInfo bearer_tests[];
 extern CU_TestInfo fault_tests[];
 extern CU_TestInfo refresh_tests[];
 extern CU_TestInfo task_tests[];

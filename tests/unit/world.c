@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/reply.h"
+#include "api/routes.h"
 #include "base/log.h"
 #include "security/password.h"
 #include "security/refresh_token.h"
@@ -365,6 +366,21 @@ const struct answer *ask(struct world *w, const struct ask *q)
 	response_reset(r);
 	arena_reset(w->arena);
 	return a;
+}
+
+const char *route_path(struct world *w, const struct route *route, const char *user,
+		       const char *task)
+{
+	const char *p = strstr(route->path, "/{user_id}");
+	const char *rest = p ? p + strlen("/{user_id}") : "";
+	const char *t = strstr(rest, "/{task_id}");
+
+	if (!p)
+		return route->path;
+	if (!t)
+		return format(w, "/api/%s%s", user, rest);
+	return format(w, "/api/%s%.*s/%s%s", user, (int)(t - rest), rest, task,
+		      t + strlen("/{task_id}"));
 }
 
 /* --- people ---------------------------------------------------------------------------------- */

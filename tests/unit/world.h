@@ -65,6 +65,9 @@ struct answer {
 const struct answer *ask(struct world *, const struct ask *);
 #define ASK(w, ...) ask((w), &(struct ask){ __VA_ARGS__ })
 
+/* A path of the row's pattern. */
+const char *route_path(struct world *, const struct route *, const char *user, const char *task);
+
 /* Whether it has this status and, in a problem document, this code; says on standard error what it
  * has instead. */
 bool answer_is(const struct answer *, int status, const char *code);
