@@ -257,6 +257,9 @@ static void list_refuses_bad_queries(void)
 	for (int i = 0; i < 33; i++)
 		memcpy(many + strlen(many), "a=1&", 5);
 	CHECK(list(w, &ada, many), 400, "invalid_query");
+	/* of the right form, but before 1970 and far behind 9999 */
+	CHECK(list(w, &ada, "?cursor=________________________________"), 400, "invalid_query");
+	CHECK(list(w, &ada, "?cursor=f_______________________________"), 400, "invalid_query");
 	CU_ASSERT(w->store->n_calls == 0);
 	/* the least cursor of the right form */
 	CHECK(list(w, &ada, "?cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 200, NULL);
