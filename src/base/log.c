@@ -100,8 +100,10 @@ void log_str(struct log_line *l, const char *key, const char *value)
 		put(l, value, strlen(value));
 	else
 		put_quoted(l, value);
-	if (l->full)
-		l->len = mark; /* a pair is whole or absent */
+	if (l->full) { /* a pair is whole or absent; a shorter one may still follow */
+		l->len = mark;
+		l->full = false;
+	}
 }
 
 void log_int(struct log_line *l, const char *key, int64_t value)
