@@ -203,7 +203,6 @@ static enum api_error verify_password(struct call *c, const struct json_text *pa
 	char dummy[PASSWORD_HASH_MAX];
 	enum password_result result;
 
-	new_hash[0] = '\0';
 	password_dummy(c->app->scrypt_cost, dummy);
 	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
 		return API_HASHING_BUSY;
@@ -253,7 +252,7 @@ enum api_error auth_login(struct call *c)
 {
 	const struct account_input *in = c->input;
 	const char *key = email_key(c->arena, in->email.s), *throttle_key;
-	char new_hash[PASSWORD_HASH_MAX];
+	char new_hash[PASSWORD_HASH_MAX] = "";
 	struct credential cred;
 	struct login login;
 	enum store_result r;

@@ -142,7 +142,7 @@ static const char *shown(const char *text, char out[SHOWN_MAX + 4])
 {
 	size_t i;
 
-	for (i = 0; text[i] && i < SHOWN_MAX; i++)
+	for (i = 0; i < SHOWN_MAX && text[i]; i++)
 		out[i] = (char)(isprint((unsigned char)text[i]) ? text[i] : '?');
 	memcpy(out + i, text[i] ? "..." : "", text[i] ? 4 : 1);
 	return out;
