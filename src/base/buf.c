@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 
+enum { FIRST_CAP = 4096 };
+
 void buf_init(struct buf *b, size_t max)
 {
 	*b = (struct buf){ .max = max };
@@ -32,7 +34,7 @@ char *buf_reserve(struct buf *b, size_t len)
 		return NULL;
 	}
 	if (len > b->cap - b->len) {
-		size_t cap = b->cap ? b->cap : 1024;
+		size_t cap = b->cap ? b->cap : FIRST_CAP;
 		char *data;
 
 		while (len > cap - b->len)

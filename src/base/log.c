@@ -2,8 +2,9 @@
 
 #include "base/log.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 static struct {
 	int fd;
 	enum log_level most;
-} sink = { STDERR_FILENO, LOG_INFO };
+	char *path; /* of a file that is ours, else NULL */
+	int64_t dropped;
+} sink = { STDERR_FILENO, LOG_INFO, NULL, 0 };
 
 static const char *const level_names[] = {
 	[LOG_ERROR] = "error",
@@ -26,6 +29,42 @@ void log_open(int fd, enum log_level most)
 {
 	sink.fd = fd;
 	sink.most = most;
+}
+
+void log_set_level(enum log_level most)
+{
+	sink.most = most;
+}
+
+bool log_reopen(void)
+{
+	int fd;
+
+	if (!sink.path)
+		return true;
+	fd = open(sink.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return false;
+	/* standard error too: libraries and the sanitizers write there */
+	if (dup2(fd, STDERR_FILENO) < 0) {
+		(void)close(fd);
+		return false;
+	}
+	if (fd != STDERR_FILENO)
+		(void)close(fd);
+	sink.fd = STDERR_FILENO;
+	return true;
+}
+
+bool log_open_file(const char *path)
+{
+	if (!*path)
+		return true;
+	free(sink.path);
+	sink.path = strdup(path);
+	if (!sink.path)
+		fatal("out of memory");
+	return log_reopen();
 }
 
 /* Keeps room for the newline; what does not fit is dropped and the record marked. */
@@ -85,6 +124,8 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
 	log_str(l, "level", level_names[level]);
 	log_int(l, "pid", getpid());
 	log_str(l, "event", event);
+	if (sink.dropped)
+		log_int(l, "dropped", sink.dropped);
 }
 
 void log_str(struct log_line *l, const char *key, const char *value)
@@ -116,11 +157,17 @@ void log_int(struct log_line *l, const char *key, int64_t value)
 
 void log_end(struct log_line *l)
 {
+	struct pollfd p = { .fd = sink.fd, .events = POLLOUT };
+
 	if (l->level > sink.most)
 		return;
 	l->text[l->len++] = '\n';
-	while (write(sink.fd, l->text, l->len) < 0 && errno == EINTR)
-		;
+	/* A reader that stalls must not hold a worker, nor a master that has been told to stop: the
+	 * record is dropped and counted. One that fits a ready pipe is taken whole. */
+	if (poll(&p, 1, 0) == 1 && write(sink.fd, l->text, l->len) > 0)
+		sink.dropped = 0;
+	else
+		sink.dropped++;
 }
 
 static void log_va(enum log_level level, const char *event, const char *fmt, va_list ap)

@@ -1,5 +1,6 @@
 /* One record a call: key=value pairs, values escaped, one write(2), so that records of several
- * processes never mix. Never give it a token, a password or a query string. */
+ * processes never mix. A record that cannot be written at once is dropped; the next one says how many
+ * were (key `dropped`). Never give it a token, a password or a query string. */
 #ifndef TASKCELL_BASE_LOG_H
 #define TASKCELL_BASE_LOG_H
 
@@ -19,6 +20,14 @@ struct log_line {
 /* Where records go (a descriptor that stays the caller's) and the least important level written.
  * Before the first call: standard error, LOG_INFO. */
 void log_open(int fd, enum log_level most);
+
+void log_set_level(enum log_level most);
+
+/* Appends to the file (made with mode 0640) from now on; "" leaves things as they are. False with
+ * errno set. */
+bool log_open_file(const char *path) MUST_CHECK;
+/* Opens the same file anew, which may have been moved away. True when there is none. */
+bool log_reopen(void) MUST_CHECK;
 
 /* A record is begun with the event's name, extended by pairs and written by log_end(). A NULL
  * value leaves the pair out, and so does one that does not fit. A record above the chosen level costs nothing but the calls. */

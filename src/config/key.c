@@ -97,7 +97,7 @@ static bool text_valid(const struct key *k, const char *text)
 	case TYPE_TEXT:
 		return printable(text);
 	case TYPE_PATH:
-		return text[0] == '/' && printable(text);
+		return len == 0 || (text[0] == '/' && printable(text));
 	case TYPE_SOCKET:
 		return len == 0 || (text[0] == '/' && printable(text)) || loopback_port(text);
 	case TYPE_MOUNT:
@@ -163,6 +163,14 @@ void key_print(const struct key *k, const struct settings *s, FILE *out)
 	else
 		fprintf(out, "%" PRId64, *(const int64_t *)member);
 	fputc('\n', out);
+}
+
+bool key_equal(const struct key *k, const struct settings *a, const struct settings *b)
+{
+	const char *const *left = (const void *)((const char *)a + k->offset);
+	const char *const *right = (const void *)((const char *)b + k->offset);
+
+	return is_text(k) && strcmp(*left, *right) == 0;
 }
 
 void key_free(const struct key *k, struct settings *s)

@@ -17,9 +17,9 @@ enum type {
 };
 
 enum key_flags {
-	RELOADABLE = 1,
-	SECRET = 2,  /* can be given as <key>_file */
-	PRIVATE = 4, /* that file must be its owner's alone */
+	RELOADABLE = 1, /* may change while the server runs */
+	SECRET = 2,     /* can be given as <key>_file */
+	PRIVATE = 4,    /* that file must be its owner's alone */
 };
 
 enum { SUN_PATH_MAX = 107 };
@@ -44,6 +44,8 @@ void key_preset(const struct key *, struct settings *);
 void key_describe(const struct key *, FILE *out);
 /* Writes a line `key = value`, for a secret "(set)" or "(not set)". */
 void key_print(const struct key *, const struct settings *, FILE *out);
+/* Whether both have the same value; for keys of text only, as those that are not reloadable are. */
+bool key_equal(const struct key *, const struct settings *, const struct settings *) MUST_CHECK;
 /* Wipes and frees the member's value. */
 void key_free(const struct key *, struct settings *);
 

@@ -38,10 +38,22 @@ static const struct key keys[] = {
 	  .preset = "/run/taskcell/auth.sock", .help = "socket of the second pool" },
 	{ KEY(listen_group), .type = TYPE_TEXT, .min = 0, .max = 255,
 	  .preset = "", .help = "group of unix sockets" },
-	{ KEY(workers), .type = TYPE_INT, .min = 1, .max = 256,
+	{ KEY(user), .type = TYPE_TEXT, .min = 0, .max = 255,
+	  .preset = "", .help = "user to become when started as root" },
+	{ KEY(group), .type = TYPE_TEXT, .min = 0, .max = 255,
+	  .preset = "", .help = "group to become when started as root" },
+	{ KEY(pid_file), .type = TYPE_PATH, .min = 0, .max = 4000,
+	  .preset = "", .help = "file for the master's process id" },
+	{ KEY(log_file), .type = TYPE_PATH, .min = 0, .max = 4000,
+	  .preset = "", .help = "file for the log" },
+	{ KEY(workers), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 256,
 	  .preset = "8", .help = "processes of the first pool" },
-	{ KEY(auth_workers), .type = TYPE_INT, .min = 0, .max = 64,
+	{ KEY(auth_workers), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 64,
 	  .preset = "2", .help = "processes of the second pool" },
+	{ KEY(max_requests), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1000000000,
+	  .preset = "0", .help = "requests after which a worker is replaced" },
+	{ KEY(keep_connections), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1024,
+	  .preset = "0", .help = "connections of the web server that a worker keeps" },
 	{ KEY(run_dir), .type = TYPE_PATH, .min = 1, .max = 4000,
 	  .preset = "/run/taskcell", .help = "folder of lock files" },
 	{ KEY(mount), .type = TYPE_MOUNT, .flags = RELOADABLE, .min = 0, .max = 255,
@@ -56,6 +68,8 @@ static const struct key keys[] = {
 	  .preset = "20", .help = "seconds running requests have when the server stops" },
 	{ KEY(database), .type = TYPE_SECRET, .flags = RELOADABLE | SECRET, .min = 1, .max = 4096,
 	  .need = SETTINGS_NEED_DATABASE, .preset = "", .help = "connection string of libpq" },
+	{ KEY(prepared_statements), .type = TYPE_FLAG, .flags = RELOADABLE, .words = off_on,
+	  .preset = "on", .help = "whether statements are prepared once a connection" },
 	{ KEY(jwt_secret), .type = TYPE_SECRET, .flags = RELOADABLE | SECRET | PRIVATE,
 	  .min = 32, .max = 512,
 	  .need = SETTINGS_NEED_JWT_SECRET, .preset = "", .help = "what tokens are signed with" },
@@ -516,6 +530,20 @@ struct settings *settings_load(const char *path, enum settings_need need, FILE *
 	if (l.out->auth_workers == 0)
 		text_set(&l.out->listen_auth, "");
 	return l.out;
+}
+
+bool settings_may_replace(const struct settings *old, const struct settings *fresh, FILE *errors)
+{
+	bool may = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (keys[i].flags & RELOADABLE || key_equal(&keys[i], old, fresh))
+			continue;
+		fprintf(errors, "%s: cannot change while the server runs; restart it\n",
+			keys[i].name);
+		may = false;
+	}
+	return may;
 }
 
 void settings_free(struct settings *s)

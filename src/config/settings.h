@@ -14,6 +14,13 @@ struct settings {
 	const char *listen_group; /* group of unix sockets; "" leaves it */
 	int64_t workers;
 	int64_t auth_workers;
+	const char *user;         /* to become when started as root; "" */
+	const char *group;        /* "": the user's own */
+	const char *pid_file;     /* "": none */
+	const char *log_file;     /* "": standard error */
+	int64_t max_requests;     /* after which a worker is replaced, with jitter; 0: never */
+	int64_t keep_connections; /* of the web server, a worker; 0: one request each */
+	bool prepared_statements;
 	const char *run_dir;       /* lock files, the hashing gate */
 	const char *mount;         /* prefix of every path; "" or "/x" */
 	int64_t request_timeout;   /* s */
@@ -54,6 +61,11 @@ const char *settings_path(const char *option) MUST_CHECK;
  * between keys. NULL when something is wrong; then each mistake has been written to `errors` as a
  * line of its own: file, line, key, what is allowed. Never prints a secret. */
 struct settings *settings_load(const char *path, enum settings_need, FILE *errors) MUST_CHECK;
+/* Whether `fresh` may take the place of `old` in a running server. If not, each key that needs a
+ * restart has been written to `errors`. */
+bool settings_may_replace(const struct settings *old, const struct settings *fresh,
+			  FILE *errors) MUST_CHECK;
+
 /* Wipes the secrets and frees; NULL is fine. */
 void settings_free(struct settings *);
 

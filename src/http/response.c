@@ -4,6 +4,8 @@
 
 #include <stdarg.h>
 
+#include "base/secret.h"
+
 void response_init(struct response *r)
 {
 	*r = (struct response){ .status = 0 };
@@ -22,6 +24,7 @@ void response_reset(struct response *r)
 	r->status = 0;
 	r->content_type = NULL;
 	buf_reset(&r->headers, RESPONSE_HEADERS_MAX);
+	secret_wipe(r->body.data, r->body.len); /* may hold tokens */
 	buf_reset(&r->body, RESPONSE_BODY_KEEP);
 }
 

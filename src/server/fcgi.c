@@ -2,53 +2,76 @@
 
 #include "server/fcgi.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
-#include <unistd.h>
 
 #include "base/codec.h"
-#include "base/log.h"
 #include "base/random.h"
 
 enum {
-	DRAIN_MAX = 1024 * 1024, /* of a body that is too long, so that the peer reads our answer */
+	DRAIN_MAX = 16 * 1024 *
+		    1024, /* of a body that is too long, so that the peer reads our answer */
 	GENERATED_ID_BYTES = 16,
 };
 
 struct fcgi {
-	FCGX_Request request;
+	int listen_fd;
+	size_t keep;
+	size_t kept;                /* connections that are open between requests */
+	FCGX_Request *current;      /* whose request is being answered */
+	FCGX_Request connections[]; /* keep + 1: one is always free for the listener */
 };
 
-struct fcgi *fcgi_open(int listen_fd)
+struct fcgi *fcgi_open(int listen_fd, size_t keep)
 {
-	struct fcgi *f = calloc(1, sizeof(*f));
+	struct fcgi *f = calloc(1, sizeof(*f) + (keep + 1) * sizeof(f->connections[0]));
 
+	if (!f)
+		return NULL;
+	f->listen_fd = listen_fd;
+	f->keep = keep;
 	/* How long the library waits, in milliseconds, for a peer that is silent at the start or
-	 * lingers at the end: two seconds by itself, in which this worker would serve nobody. */
-	if (!f || setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "100", 1) != 0 ||
-	    setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1) != 0 || FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&f->request, listen_fd, 0) != 0) {
+	 * lingers at the end: two seconds by itself, in which this worker would serve nobody. At
+	 * the end there is nothing to wait for, as requests are read whole. */
+	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1) != 0 ||
+	    setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1) != 0 || FCGX_Init() != 0) {
 		free(f);
 		return NULL;
+	}
+	for (size_t i = 0; i <= keep; i++) {
+		if (FCGX_InitRequest(&f->connections[i], listen_fd, 0) != 0) {
+			free(f);
+			return NULL;
+		}
 	}
 	return f;
 }
 
-static void end_connection(struct fcgi *f)
+void fcgi_close_kept(struct fcgi *f)
 {
-	f->request.keepConnection = 0;
-	FCGX_Finish_r(&f->request);
+	for (size_t i = 0; i <= f->keep; i++)
+		FCGX_Free(&f->connections[i], 1);
+	f->kept = 0;
 }
 
 void fcgi_close(struct fcgi *f)
 {
 	if (!f)
 		return;
-	FCGX_Free(&f->request, 1);
+	fcgi_close_kept(f);
 	free(f);
+}
+
+void fcgi_poll_set(const struct fcgi *f, struct pollfd *fds)
+{
+	*fds++ = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
+	for (size_t i = 0; i <= f->keep; i++)
+		*fds++ = (struct pollfd){ .fd = f->connections[i].ipcFd, .events = POLLIN };
 }
 
 /* The parameters we need, found in one pass. */
 struct params {
+	struct arena *arena;
 	const char *method, *uri, *content_length, *request_id;
 	const char *authorization, *redirect_authorization;
 	struct request *r;
@@ -59,26 +82,32 @@ static void take_param(struct params *p, const char *name, size_t len, const cha
 	const struct {
 		const char *name;
 		const char **target;
+		bool list;  /* repeated, it means the same as one with commas (RFC 9110, 5.2) */
+		bool empty; /* an empty value says something else than none */
 	} rows[] = {
-		{ "REQUEST_METHOD", &p->method },
-		{ "REQUEST_URI", &p->uri },
-		{ "CONTENT_LENGTH", &p->content_length },
-		{ "CONTENT_TYPE", &p->r->content_type },
-		{ "REMOTE_ADDR", &p->r->remote_addr },
-		{ "REQUEST_ID", &p->request_id },
-		{ "HTTP_AUTHORIZATION", &p->authorization },
-		{ "REDIRECT_HTTP_AUTHORIZATION", &p->redirect_authorization },
-		{ "HTTP_IF_MATCH", &p->r->if_match },
-		{ "HTTP_PREFER", &p->r->prefer },
-		{ "HTTP_USER_AGENT", &p->r->user_agent },
+		{ "REQUEST_METHOD", &p->method, false, false },
+		{ "REQUEST_URI", &p->uri, false, false },
+		{ "CONTENT_LENGTH", &p->content_length, false, false },
+		{ "CONTENT_TYPE", &p->r->content_type, false, false },
+		{ "REMOTE_ADDR", &p->r->remote_addr, false, false },
+		{ "REQUEST_ID", &p->request_id, false, false },
+		{ "HTTP_AUTHORIZATION", &p->authorization, false, false },
+		{ "REDIRECT_HTTP_AUTHORIZATION", &p->redirect_authorization, false, false },
+		{ "HTTP_IF_MATCH", &p->r->if_match, true, true },
+		{ "HTTP_PREFER", &p->r->prefer, true, false },
+		{ "HTTP_USER_AGENT", &p->r->user_agent, false, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (!*rows[i].target && strlen(rows[i].name) == len &&
-		    memcmp(rows[i].name, name, len) == 0) {
-			*rows[i].target = value;
+		if (strlen(rows[i].name) != len || memcmp(rows[i].name, name, len) != 0)
+			continue;
+		if (!*value && !rows[i].empty)
 			return;
-		}
+		if (!*rows[i].target)
+			*rows[i].target = value;
+		else if (rows[i].list)
+			*rows[i].target = arena_printf(p->arena, "%s, %s", *rows[i].target, value);
+		return;
 	}
 }
 
@@ -87,7 +116,7 @@ static void read_params(char *const *envp, struct params *p)
 	for (; *envp; envp++) {
 		const char *equals = strchr(*envp, '=');
 
-		if (equals && equals[1])
+		if (equals)
 			take_param(p, *envp, (size_t)(equals - *envp), equals + 1);
 	}
 	if (!p->authorization)
@@ -125,26 +154,28 @@ static void split_uri(struct arena *a, const char *uri, const char *mount, struc
 
 /* Reads the body to its end, whatever its length: only then is it known whether the request was
  * whole, since the library takes a lost connection for an end. */
-static void read_body(struct fcgi *f, struct arena *a, const char *content_length,
+static void read_body(FCGX_Stream *in, struct arena *a, const char *content_length,
 		      struct request *r)
 {
+	bool readable = true;
 	int64_t declared = -1;
 	size_t cap = REQUEST_BODY_MAX, total, n;
 	char *body, drain[4096];
 
-	if (content_length &&
-	    !decimal_parse(content_length, strlen(content_length), INT64_MAX, &declared))
-		declared = INT64_MAX;
+	if (content_length)
+		readable =
+			decimal_parse(content_length, strlen(content_length), INT64_MAX, &declared);
 	if (declared >= 0 && declared < REQUEST_BODY_MAX)
 		cap = (size_t)declared;
-	body = arena_alloc(a, cap + 2); /* one byte too many shows, and the end */
-	total = (size_t)FCGX_GetStr(body, (int)cap + 1, f->request.in);
+	body = arena_alloc(a, cap + 2);     /* one byte too many shows, and the end */
+	arena_wipe_later(a, body, cap + 2); /* may hold a password */
+	total = (size_t)FCGX_GetStr(body, (int)cap + 1, in);
 	for (n = total; n && total > cap && total < DRAIN_MAX; total += n)
-		n = (size_t)FCGX_GetStr(drain, sizeof(drain), f->request.in);
+		n = (size_t)FCGX_GetStr(drain, sizeof(drain), in);
 	r->body = "";
 	if (declared > REQUEST_BODY_MAX || (declared < 0 && total > REQUEST_BODY_MAX)) {
 		r->body_state = BODY_TOO_LARGE;
-	} else if (FCGX_GetError(f->request.in) != 0 ||
+	} else if (!readable || FCGX_GetError(in) != 0 ||
 		   (declared >= 0 && (uint64_t)declared != total)) {
 		r->body_state = BODY_CUT;
 	} else {
@@ -152,45 +183,67 @@ static void read_body(struct fcgi *f, struct arena *a, const char *content_lengt
 		body[total] = '\0';
 		r->body = body;
 		r->body_len = total;
-		arena_wipe_later(a, body, total); /* may hold a password */
 	}
 }
 
-bool fcgi_accept(struct fcgi *f, struct arena *a, const char *mount, struct request *r)
+static FCGX_Request *free_connection(struct fcgi *f)
 {
-	struct params p = { .r = r };
+	FCGX_Request *c = f->connections;
+
+	while (c->ipcFd >= 0)
+		c++;
+	return c;
+}
+
+enum fcgi_result fcgi_accept(struct fcgi *f, size_t entry, struct arena *a, const char *mount,
+			     struct request *r)
+{
+	FCGX_Request *c = entry == 0 ? free_connection(f) : &f->connections[entry - 1];
+	struct params p = { .arena = a, .r = r };
+	int status;
 
 	*r = (struct request){ .path = "" };
-	if (FCGX_Accept_r(&f->request) != 0)
-		return false;
-	read_params(f->request.envp, &p);
-	r->method = http_method_of(p.method ? p.method : "");
+	/* On a kept connection that was closed the library turns to the listener. */
+	f->kept -= entry != 0;
+	status = FCGX_Accept_r(c);
+	if (status != 0) {
+		errno = -status;
+		return status == -EAGAIN || status == -ECONNABORTED ? FCGI_NOTHING : FCGI_FAILED;
+	}
+	f->current = c;
+	read_params(c->envp, &p);
+	r->method = http_method_of(p.method);
 	r->request_id = request_id(a, p.request_id);
 	if (!r->remote_addr)
 		r->remote_addr = "";
 	if (p.uri)
 		split_uri(a, p.uri, mount, r);
-	read_body(f, a, p.content_length, r);
-	return true;
+	read_body(c->in, a, p.content_length, r);
+	return FCGI_REQUEST;
 }
 
 void fcgi_send(struct fcgi *f, const struct request *request, const struct response *response)
 {
-	FCGX_Stream *out = f->request.out;
+	FCGX_Request *c = f->current;
 	char head[256];
 	int len;
 
 	len = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status,
 		       http_reason(response->status));
-	FCGX_PutStr(head, len, out);
+	FCGX_PutStr(head, len, c->out);
 	if (response->content_type) {
 		len = snprintf(head, sizeof(head), "Content-Type: %s\r\nContent-Length: %zu\r\n",
 			       response->content_type, response->body.len);
-		FCGX_PutStr(head, len, out);
+		FCGX_PutStr(head, len, c->out);
 	}
-	FCGX_PutStr(response->headers.data, (int)response->headers.len, out);
-	FCGX_PutStr("\r\n", 2, out);
+	FCGX_PutStr(response->headers.data, (int)response->headers.len, c->out);
+	FCGX_PutStr("\r\n", 2, c->out);
 	if (response->content_type && request->method != HTTP_HEAD)
-		FCGX_PutStr(response->body.data, (int)response->body.len, out);
-	end_connection(f);
+		FCGX_PutStr(response->body.data, (int)response->body.len, c->out);
+	/* What was not read whole would be taken for the next request. */
+	if (f->kept == f->keep || request->body_state == BODY_CUT ||
+	    request->body_state == BODY_TOO_LARGE)
+		c->keepConnection = 0;
+	FCGX_Finish_r(c);
+	f->kept += c->ipcFd >= 0;
 }

@@ -1,7 +1,9 @@
 /* The FastCGI transport: records in, a struct request; a struct response, records out. libfcgi is
- * known here only. One connection serves one request and is closed. */
+ * known here only. */
 #ifndef TASKCELL_SERVER_FCGI_H
 #define TASKCELL_SERVER_FCGI_H
+
+#include <poll.h>
 
 #include "base/arena.h"
 #include "http/request.h"
@@ -9,16 +11,31 @@
 
 struct fcgi;
 
-/* Prepares the library for a listening, non-blocking socket. It installs signal handlers of its
+/* Prepares the library for a listening, non-blocking socket. Of the web server's connections at most
+ * `keep` stay open behind an answer, if it wishes so. The library installs signal handlers of its
  * own: call this before ours. NULL when it fails. */
-struct fcgi *fcgi_open(int listen_fd);
+struct fcgi *fcgi_open(int listen_fd, size_t keep);
 void fcgi_close(struct fcgi *);
+/* Closes the kept connections. */
+void fcgi_close_kept(struct fcgi *);
 
-/* Accepts a connection and reads one request whole. Strings live until fcgi_send() or fcgi_drop().
- * False when there is none (a sibling was faster) or the peer did not speak FastCGI. */
-bool fcgi_accept(struct fcgi *, struct arena *, const char *mount, struct request *) MUST_CHECK;
+/* What to poll: `keep` + 2 entries, the listener first, then places for connections, -1 where none is
+ * kept. The same indices go to fcgi_accept(), in any order. */
+void fcgi_poll_set(const struct fcgi *, struct pollfd *fds);
 
-/* Sends the response and ends the connection. A peer that has gone is nobody's error. */
+enum fcgi_result {
+	FCGI_REQUEST,
+	FCGI_NOTHING, /* a sibling was faster, or the peer has gone or spoke no FastCGI */
+	FCGI_FAILED,  /* errno says why no connection can be accepted */
+};
+
+/* Takes one request, whole, from the listener (0) or a kept connection. Its strings live until the
+ * answer is sent. */
+enum fcgi_result fcgi_accept(struct fcgi *, size_t i, struct arena *, const char *mount,
+			     struct request *) MUST_CHECK;
+
+/* Sends the response, and closes the connection unless it is kept. A peer that has gone is nobody's
+ * error. */
 void fcgi_send(struct fcgi *, const struct request *, const struct response *);
 
 #endif

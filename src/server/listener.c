@@ -78,7 +78,7 @@ static bool open_unix(struct listener *l, const char *path, const char *group)
 		return complain("cannot bind", path);
 	}
 	memcpy(address.sun_path, path, strlen(path));
-	l->path = path;
+	(void)snprintf(l->path, sizeof(l->path), "%s", path);
 	if (!take_lock(l) || !remove_stale(path))
 		return false;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -134,13 +134,18 @@ bool listener_open(struct listener *l, const char *address, const char *group)
 	return false;
 }
 
+void listener_hide(struct listener *l)
+{
+	if (l->fd >= 0 && *l->path)
+		(void)unlink(l->path);
+	l->path[0] = '\0';
+}
+
 void listener_close(struct listener *l)
 {
-	if (l->fd >= 0) {
-		if (l->path)
-			(void)unlink(l->path);
+	listener_hide(l);
+	if (l->fd >= 0)
 		(void)close(l->fd);
-	}
 	if (l->lock_fd >= 0)
 		(void)close(l->lock_fd);
 	*l = (struct listener){ .fd = -1, .lock_fd = -1 };

@@ -4,64 +4,49 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <poll.h>
-#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
-#include "api/routes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/listener.h"
+#include "server/generation.h"
+#include "server/privileges.h"
 #include "server/worker.h"
 
-enum { POOL_API, POOL_AUTH, POOL_COUNT };
-
-static const char *const pool_names[POOL_COUNT] = { "api", "auth" };
-
-#define TICK_US        US_PER_SECOND        /* how often deadlines are looked at */
-#define DELAY_FIRST_US (US_PER_SECOND / 10) /* before a worker that died young is replaced */
-#define DELAY_MOST_US  (30 * US_PER_SECOND) /* doubled up to this */
-#define GROWN_UP_US    (10 * US_PER_SECOND) /* who lived that long is replaced at once */
-#define NEVER          INT64_MAX
-
-/* What the master itself knows of a slot; never read back from shared memory. */
-struct place {
-	pid_t pid; /* 0 when empty */
-	int pool;
-	bool unfit;  /* left with EXIT_UNFIT: not started again */
-	bool killed; /* past its deadline, the signal is sent */
-	int64_t started;
-	int64_t delay;    /* of the next start, grows with young deaths */
-	int64_t start_at; /* monotonic; NEVER while a process lives */
-};
+#define TICK_US      US_PER_SECOND        /* how often deadlines are looked at */
+#define COMING_UP_US (30 * US_PER_SECOND) /* what a new generation has to reach its loops */
 
 struct master {
-	const struct settings *settings;
-	struct listener listeners[POOL_COUNT];
-	int lifeline[2];
-	size_t n;
-	struct place *places;
-	struct slot *slots;
+	const char *config_path;
+	struct ground ground;
+	struct generation *current; /* serves */
+	struct generation *next;    /* comes up after HUP, or NULL */
+	struct generation *old;     /* drains, or NULL */
+	unsigned generations;
+	int64_t next_until; /* when the patience with `next` ends */
 	bool stopping;
-	int64_t kill_at; /* while stopping: when patience ends */
 };
 
-static volatile sig_atomic_t stops, quits;
+static volatile sig_atomic_t stops, quits, reloads, reopens;
 
 static void on_signal(int signo)
 {
 	if (signo == SIGTERM || signo == SIGINT)
-		stops = stops + 1;
+		stops = stops < 2 ? stops + 1 : 2;
 	else if (signo == SIGQUIT)
 		quits = 1;
+	else if (signo == SIGHUP)
+		reloads = 1;
+	else if (signo == SIGUSR1)
+		reopens = 1;
 	/* SIGCHLD only has to end the ppoll */
 }
 
 /* Blocked from here on, in every child too, but for the ppoll in each loop. */
 static void install_signals(void)
 {
-	static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGCHLD };
+	static const int handled[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGCHLD };
 	struct sigaction action = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN };
 	sigset_t all;
 
@@ -70,261 +55,231 @@ static void install_signals(void)
 	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
 		sigaction(handled[i], &action, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGHUP, &ignore, NULL);
-	sigaction(SIGUSR1, &ignore, NULL);
 }
 
-static void log_place(const struct master *m, size_t i, const char *event, int status)
+/* --- reload ---------------------------------------------------------------------------------- */
+
+static void log_lines(const char *event, char *text)
 {
-	const struct place *p = &m->places[i];
-	struct log_line l;
-
-	log_begin(&l, status ? LOG_WARNING : LOG_INFO, event);
-	log_str(&l, "pool", pool_names[p->pool]);
-	log_int(&l, "slot", (int64_t)i);
-	log_int(&l, "worker", p->pid);
-	if (status && WIFEXITED(status))
-		log_int(&l, "status", WEXITSTATUS(status));
-	if (status && WIFSIGNALED(status))
-		log_int(&l, "signal", WTERMSIG(status));
-	log_end(&l);
-}
-
-static NO_RETURN void be_worker(struct master *m, size_t i)
-{
-	int pool = m->places[i].pool;
-	struct worker w = {
-		.settings = m->settings,
-		.slot = &m->slots[i],
-		.pool = pool_names[pool],
-		.listen_fd = m->listeners[pool].fd,
-		.lifeline = m->lifeline[0],
-	};
-
-	/* Our end of the lifeline, or it would outlive the master. Locks and the other pool's
-	 * socket are not ours either. */
-	(void)close(m->lifeline[1]);
-	for (int other = 0; other < POOL_COUNT; other++) {
-		if (other != pool && m->listeners[other].fd >= 0)
-			(void)close(m->listeners[other].fd);
-		if (m->listeners[other].lock_fd >= 0)
-			(void)close(m->listeners[other].lock_fd);
+	for (char *line = text, *end; *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end)
+			*end++ = '\0';
+		log_message(LOG_ERROR, event, "%s", line);
 	}
-	free(m->places);
-	exit(worker_run(&w));
 }
 
-static void start(struct master *m, size_t i)
+/* The new settings, or NULL and the reasons in the log. */
+static struct settings *load_again(const struct master *m)
 {
-	struct place *p = &m->places[i];
-	pid_t pid;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *errors = open_memstream(&text, &len);
+	struct settings *s;
 
-	slot_clear(&m->slots[i]);
-	p->started = clock_monotonic_us();
-	pid = fork();
-	if (pid == 0)
-		be_worker(m, i);
-	if (pid < 0) {
-		log_message(LOG_ERROR, "master", "cannot fork: %s", strerror(errno));
-		p->start_at = p->started + US_PER_SECOND;
+	if (!errors)
+		return NULL;
+	s = settings_load(m->config_path, SETTINGS_NEED_ALL, errors);
+	if (s && !settings_may_replace(generation_settings(m->current), s, errors)) {
+		settings_free(s);
+		s = NULL;
+	}
+	(void)fclose(errors);
+	log_lines("reload_failed", text);
+	free(text);
+	return s;
+}
+
+/* Everything of the new world is built before anything of the old one is touched. */
+static void begin_reload(struct master *m)
+{
+	struct settings *s = load_again(m);
+
+	reloads = 0;
+	if (!s)
 		return;
-	}
-	p->pid = pid;
-	p->killed = false;
-	p->start_at = NEVER;
-	log_place(m, i, "worker_started", 0);
-}
-
-static void plan_restart(struct place *p, int64_t now)
-{
-	if (now - p->started >= GROWN_UP_US || p->killed) {
-		p->delay = 0;
-		p->start_at = now;
+	m->next = generation_new(s, &m->ground, ++m->generations);
+	if (!m->next)
 		return;
-	}
-	p->delay = p->delay ? p->delay * 2 : DELAY_FIRST_US;
-	if (p->delay > DELAY_MOST_US)
-		p->delay = DELAY_MOST_US;
-	p->start_at = now + p->delay;
+	m->next_until = clock_monotonic_us() + COMING_UP_US;
+	log_message(LOG_INFO, "reloading", "generation %u comes up", m->generations);
 }
 
-static void reap(struct master *m)
+static void finish_reload(struct master *m)
 {
-	int64_t now = clock_monotonic_us();
-
-	for (size_t i = 0; i < m->n; i++) {
-		struct place *p = &m->places[i];
-		int status;
-
-		if (!p->pid || waitpid(p->pid, &status, WNOHANG) != p->pid)
-			continue;
-		log_place(m, i, "worker_ended", status);
-		p->pid = 0;
-		slot_clear(&m->slots[i]);
-		p->unfit = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNFIT;
-		if (m->stopping || p->unfit)
-			p->start_at = NEVER;
-		else
-			plan_restart(p, now);
+	if (generation_is_up(m->next)) {
+		m->old = m->current;
+		m->current = m->next;
+		m->next = NULL;
+		log_set_level((enum log_level)generation_settings(m->current)->log_level);
+		generation_drain(m->old, SIGUSR2);
+		log_message(LOG_INFO, "reloaded", "generation %u serves", m->generations);
+	} else if (generation_has_losses(m->next) || clock_monotonic_us() >= m->next_until) {
+		m->old = m->next;
+		m->next = NULL;
+		generation_drain(m->old, SIGUSR2);
+		log_message(LOG_ERROR, "reload_failed",
+			    "the new workers do not come up; the old configuration stays");
 	}
 }
 
-/* A worker that reads or runs one request for too long is lost in a library or a peer. */
-static void kill_stuck(struct master *m)
-{
-	int64_t now = clock_monotonic_us();
-	int64_t limit = m->settings->request_timeout * US_PER_SECOND;
-
-	for (size_t i = 0; i < m->n; i++) {
-		struct place *p = &m->places[i];
-		struct slot_view view;
-		struct log_line l;
-
-		if (!p->pid || p->killed)
-			continue;
-		slot_read(&m->slots[i], &view);
-		if ((view.state != SLOT_READING && view.state != SLOT_RUNNING) ||
-		    now - view.since <= limit)
-			continue;
-		log_begin(&l, LOG_ERROR, "worker_stuck");
-		log_str(&l, "pool", pool_names[p->pool]);
-		log_int(&l, "slot", (int64_t)i);
-		log_int(&l, "worker", p->pid);
-		if (view.route >= 0 && (size_t)view.route < routes_count)
-			log_str(&l, "route", routes[view.route].path);
-		log_str(&l, "request_id", view.request_id);
-		log_end(&l);
-		(void)kill(p->pid, SIGKILL);
-		p->killed = true;
-	}
-}
-
-static void signal_all(struct master *m, int signo)
-{
-	for (size_t i = 0; i < m->n; i++) {
-		if (m->places[i].pid)
-			(void)kill(m->places[i].pid, signo);
-	}
-}
-
-static void start_due(struct master *m)
-{
-	int64_t now = clock_monotonic_us();
-
-	for (size_t i = 0; i < m->n; i++) {
-		if (m->places[i].start_at <= now)
-			start(m, i);
-	}
-}
-
-static void begin_stop(struct master *m)
-{
-	log_message(LOG_INFO, "stopping", "waiting for the requests at hand");
-	m->stopping = true;
-	m->kill_at = clock_monotonic_us() + m->settings->stop_timeout * US_PER_SECOND;
-	for (size_t i = 0; i < m->n; i++)
-		m->places[i].start_at = NEVER;
-	signal_all(m, SIGTERM);
-}
-
-static int64_t next_event(const struct master *m)
-{
-	int64_t at = clock_monotonic_us() + TICK_US;
-
-	for (size_t i = 0; i < m->n; i++) {
-		if (m->places[i].start_at < at)
-			at = m->places[i].start_at;
-	}
-	return at;
-}
+/* --- the loop -------------------------------------------------------------------------------- */
 
 static void wait_for_event(const struct master *m)
 {
-	int64_t us = next_event(m) - clock_monotonic_us();
+	int64_t now = clock_monotonic_us(), at = now + TICK_US;
+	int64_t due = generation_next_start(m->current);
 	struct timespec ts = { 0 };
 	sigset_t open;
 
-	if (us > 0) {
-		ts.tv_sec = (time_t)(us / US_PER_SECOND);
-		ts.tv_nsec = (long)(us % US_PER_SECOND * 1000);
+	if (due < at)
+		at = due;
+	/* a slot that comes up sends no signal */
+	if (m->next && now + TICK_US / 20 < at)
+		at = now + TICK_US / 20;
+	if (at > now) {
+		ts.tv_sec = (time_t)((at - now) / US_PER_SECOND);
+		ts.tv_nsec = (long)((at - now) % US_PER_SECOND * 1000);
 	}
 	sigemptyset(&open);
 	if (ppoll(NULL, 0, &ts, &open) < 0 && errno != EINTR)
 		fatal("ppoll: %s", strerror(errno));
 }
 
-static size_t alive(const struct master *m)
+static void begin_stop(struct master *m)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		n += m->places[i].pid != 0;
-	return n;
+	log_message(LOG_INFO, "stopping", "waiting for the requests at hand");
+	m->stopping = true;
+	/* from now on the web server finds nobody; what it has queued is served */
+	for (int pool = 0; pool < POOL_COUNT; pool++)
+		listener_hide(&m->ground.listeners[pool]);
+	generation_drain(m->current, SIGTERM);
+	if (m->next)
+		generation_drain(m->next, SIGTERM);
 }
 
-static bool all_unfit(const struct master *m)
+static void reopen_logs(struct master *m)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		if (!m->places[i].unfit)
-			return false;
+	struct generation *all[] = { m->current, m->next, m->old };
+
+	reopens = 0;
+	if (!log_reopen())
+		log_message(LOG_ERROR, "master", "cannot reopen the log: %s", strerror(errno));
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		if (all[i])
+			generation_signal(all[i], SIGUSR1);
 	}
-	return true;
+}
+
+/* What each generation needs again and again. */
+static void look_after(struct master *m)
+{
+	struct generation *all[] = { m->current, m->next, m->old };
+	bool at_once = m->stopping && (quits || stops > 1);
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		if (!all[i])
+			continue;
+		generation_reap(all[i]);
+		generation_kill_stuck(all[i]);
+		generation_drain_late(all[i], at_once);
+		generation_start_due(all[i]);
+	}
+	if (m->old && !generation_alive(m->old)) {
+		generation_free(m->old);
+		m->old = NULL;
+	}
 }
 
 static int supervise(struct master *m)
 {
 	for (;;) {
-		wait_for_event(m);
-		reap(m);
-		if (m->stopping && !alive(m))
-			return all_unfit(m) ? EXIT_UNFIT : EXIT_SUCCESS;
-		if ((stops || quits) && !m->stopping)
-			begin_stop(m);
-		if (m->stopping && (quits || stops > 1 || clock_monotonic_us() >= m->kill_at))
-			signal_all(m, SIGKILL);
-		kill_stuck(m);
-		if (!m->stopping && all_unfit(m)) {
-			log_message(LOG_ERROR, "unfit", "no worker can serve; see the lines above");
+		look_after(m);
+		if (m->stopping && !m->old && !generation_alive(m->current) &&
+		    (!m->next || !generation_alive(m->next)))
+			return EXIT_SUCCESS;
+		if (!m->stopping && generation_is_unfit(m->current) && !m->next) {
+			log_message(LOG_ERROR, "unfit",
+				    "no worker can serve; the lines above say what to do");
 			return EXIT_UNFIT;
 		}
-		start_due(m);
+		wait_for_event(m);
+		if (reopens)
+			reopen_logs(m);
+		if ((stops || quits) && !m->stopping)
+			begin_stop(m);
+		if (m->next && !m->stopping)
+			finish_reload(m);
+		/* one reload at a time: the next begins when the last one's old workers are gone */
+		if (reloads && !m->stopping && !m->next && !m->old)
+			begin_reload(m);
 	}
 }
 
-static bool listen_all(struct master *m)
-{
-	const struct settings *s = m->settings;
+/* --- start and end --------------------------------------------------------------------------- */
 
+static bool listen_all(struct ground *g, const struct settings *s)
+{
 	for (int pool = 0; pool < POOL_COUNT; pool++)
-		m->listeners[pool] = (struct listener){ .fd = -1, .lock_fd = -1 };
-	return listener_open(&m->listeners[POOL_API], s->listen, s->listen_group) &&
+		g->listeners[pool] = (struct listener){ .fd = -1, .lock_fd = -1 };
+	return listener_open(&g->listeners[POOL_API], s->listen, s->listen_group) &&
 	       (!s->auth_workers ||
-		listener_open(&m->listeners[POOL_AUTH], s->listen_auth, s->listen_group));
+		listener_open(&g->listeners[POOL_AUTH], s->listen_auth, s->listen_group));
 }
 
-int master_run(const struct settings *settings)
+static bool write_pid_file(const char *path)
 {
-	struct master m = { .settings = settings, .lifeline = { -1, -1 } };
+	FILE *f;
+	bool ok;
+
+	if (!*path)
+		return true;
+	f = fopen(path, "we");
+	ok = f && fprintf(f, "%ld\n", (long)getpid()) > 0;
+	if (f && fclose(f) != 0)
+		ok = false;
+	if (!ok)
+		log_message(LOG_ERROR, "master", "pid_file %s: %s", path, strerror(errno));
+	return ok;
+}
+
+/* In this order: what only root may do, giving that up, then what needs to be the user's own. */
+static bool take_ground(struct master *m, const struct settings *s)
+{
+	if (!privileges_prepare(s) || !listen_all(&m->ground, s) || !privileges_drop(s))
+		return false;
+	if (!log_open_file(s->log_file)) {
+		log_message(LOG_ERROR, "master", "log_file %s: %s", s->log_file, strerror(errno));
+		return false;
+	}
+	if (pipe2(m->ground.lifeline, O_CLOEXEC) != 0) {
+		log_message(LOG_ERROR, "master", "pipe: %s", strerror(errno));
+		return false;
+	}
+	return write_pid_file(s->pid_file);
+}
+
+int master_run(struct settings *settings, const char *config_path)
+{
+	struct master m = { .config_path = config_path, .ground = { .lifeline = { -1, -1 } } };
 	int status = EXIT_FAILURE;
 
-	m.n = (size_t)(settings->workers + settings->auth_workers);
-	m.places = calloc(m.n, sizeof(*m.places));
-	m.slots = scoreboard_new(m.n);
-	if (!m.places || !m.slots)
-		fatal("out of memory");
-	for (size_t i = 0; i < m.n; i++)
-		m.places[i].pool = i < (size_t)settings->workers ? POOL_API : POOL_AUTH;
 	install_signals();
-	if (pipe2(m.lifeline, O_CLOEXEC) != 0)
-		log_message(LOG_ERROR, "master", "pipe: %s", strerror(errno));
-	else if (listen_all(&m)) {
-		log_message(LOG_INFO, "started", "taskcell %s, %zu workers", PACKAGE_VERSION, m.n);
-		start_due(&m);
+	if (take_ground(&m, settings)) {
+		m.current = generation_new(settings, &m.ground, ++m.generations);
+		if (!m.current)
+			return status;
+		log_message(LOG_INFO, "started", "taskcell %s", PACKAGE_VERSION);
 		status = supervise(&m);
 		log_message(LOG_INFO, "stopped", "status %d", status);
+		if (*generation_settings(m.current)->pid_file)
+			(void)unlink(generation_settings(m.current)->pid_file);
+	} else {
+		settings_free(settings);
 	}
 	for (int pool = 0; pool < POOL_COUNT; pool++)
-		listener_close(&m.listeners[pool]);
-	free(m.places);
+		listener_close(&m.ground.listeners[pool]);
+	generation_free(m.next);
+	generation_free(m.current);
 	return status;
 }

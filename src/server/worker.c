@@ -5,36 +5,65 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "api/call.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "server/fcgi.h"
 
-enum { ARENA_CEILING = 256 * 1024 * 1024 }; /* a list of 1000 tasks of the greatest size */
+enum {
+	ARENA_CEILING = 256 * 1024 * 1024, /* a list of 1000 tasks of the greatest size */
+	DRAIN_MAX = 4096,                  /* requests after TERM; the queue is shorter */
+	ACCEPT_PAUSE_MS = 100,
+};
 
-static volatile sig_atomic_t stop_wanted;
+static volatile sig_atomic_t drain_wanted, leave_wanted, reopen_wanted;
 
-static void on_stop(int signo)
+static void on_signal(int signo)
 {
-	(void)signo;
-	stop_wanted = 1;
+	if (signo == SIGTERM)
+		drain_wanted = 1;
+	else if (signo == SIGUSR2)
+		leave_wanted = 1;
+	else
+		reopen_wanted = 1;
 }
 
-/* INT comes from a terminal to the whole group: the master decides. Everything else that would end
- * a process still does. */
-static void install_signals(void)
+static void on_alarm(int signo)
 {
-	struct sigaction stop = { .sa_handler = on_stop }, ignore = { .sa_handler = SIG_IGN },
-			 plain = { .sa_handler = SIG_DFL };
+	static const char text[] =
+		"level=error event=worker_stuck message=\"the request took too long\"\n";
 
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGINT, &ignore, NULL);
+	(void)signo;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_FAILURE);
+}
+
+/* INT comes from a terminal to the whole group: the master decides. Everything else that would end a
+ * process still does. */
+static void install_signals(bool alone)
+{
+	static const int handled[] = { SIGTERM, SIGUSR1, SIGUSR2 };
+	struct sigaction ours = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN },
+			 plain = { .sa_handler = SIG_DFL }, alarmed = { .sa_handler = on_alarm };
+	sigset_t late;
+
+	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
+		sigaction(handled[i], &ours, NULL);
+	sigaction(SIGINT, alone ? &plain : &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
-	sigaction(SIGUSR1, &ignore, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGQUIT, &plain, NULL);
 	sigaction(SIGCHLD, &plain, NULL);
+	if (alone) {
+		sigaction(SIGALRM, &alarmed, NULL);
+		sigemptyset(&late);
+		sigaddset(&late, SIGALRM);
+		sigprocmask(SIG_UNBLOCK, &late, NULL);
+	}
 }
 
 /* Everything a worker owns. */
@@ -97,54 +126,93 @@ static int world_make(struct world *w, const struct worker *worker)
 		.throttle = s->throttle,
 		.throttle_address_per_minute = s->throttle_address_per_minute,
 	};
-	if (!w->app.keys || !gate_start(&w->gate, s))
+	if (!w->app.keys) {
+		log_message(LOG_ERROR, "worker", "the keys cannot be made of jwt_secret");
 		return EXIT_UNFIT;
-	w->fcgi = fcgi_open(worker->listen_fd);
+	}
+	if (!gate_start(&w->gate, s))
+		return EXIT_FAILURE;
+	w->fcgi = fcgi_open(worker->listen_fd, (size_t)s->keep_connections);
 	if (!w->fcgi)
 		return EXIT_FAILURE;
 	/* A database that is down may come back; one that is wrong will stay so. */
 	return store_check(w->app.store) == STORE_UNFIT ? EXIT_UNFIT : EXIT_SUCCESS;
 }
 
-static void serve_one(struct world *w, const struct worker *worker)
+static bool serve_one(struct world *w, const struct worker *worker, size_t entry)
 {
+	unsigned limit = worker->alone ? (unsigned)worker->settings->request_timeout : 0;
 	struct request request;
+	enum fcgi_result r;
 
 	slot_set_state(worker->slot, SLOT_READING, clock_monotonic_us());
-	if (fcgi_accept(w->fcgi, w->arena, w->app.mount, &request)) {
+	(void)alarm(limit);
+	r = fcgi_accept(w->fcgi, entry, w->arena, w->app.mount, &request);
+	if (r == FCGI_REQUEST) {
 		slot_set_state(worker->slot, SLOT_RUNNING, clock_monotonic_us());
 		dispatch(&w->app, w->arena, &request, &w->response);
 		fcgi_send(w->fcgi, &request, &w->response);
 		response_reset(&w->response);
+	} else if (r == FCGI_FAILED) {
+		log_message(LOG_ERROR, "accept", "%s", strerror(errno));
+		(void)poll(NULL, 0, ACCEPT_PAUSE_MS); /* it will not be better at once */
 	}
+	(void)alarm(0);
 	arena_reset(w->arena);
 	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
+	return r == FCGI_REQUEST;
 }
 
-static void serve(struct world *w, const struct worker *worker, const sigset_t *open)
+/* The requests that this process serves before it makes room for a new one: not all workers at
+ * once. 0: no limit. */
+static int64_t request_limit(int64_t max)
 {
-	struct pollfd fds[] = {
-		{ .fd = worker->listen_fd, .events = POLLIN },
-		{ .fd = worker->lifeline, .events = POLLIN },
-	};
+	uint32_t chance;
+
+	random_bytes(&chance, sizeof(chance));
+	return max ? max - chance % (max / 8 + 1) : 0;
+}
+
+/* With a descriptor ready, ppoll returns before it looks at signals: under steady load TERM would
+ * wait for ever. Without descriptors it looks. */
+static void take_signals(const sigset_t *open)
+{
 	const struct timespec at_once = { 0 };
 
-	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
-	while (!stop_wanted) {
-		int ready = ppoll(fds, ARRAY_LEN(fds), NULL, open);
+	(void)ppoll(NULL, 0, &at_once, open);
+	if (reopen_wanted && !log_reopen())
+		log_message(LOG_ERROR, "worker", "cannot reopen the log: %s", strerror(errno));
+	reopen_wanted = 0;
+}
 
-		if (ready < 0 && errno != EINTR)
+/* One request of each connection a round, the listener's included: none can starve another. */
+static void serve(struct world *w, const struct worker *worker, const sigset_t *open)
+{
+	size_t n = (size_t)worker->settings->keep_connections + 2;
+	struct pollfd *fds = calloc(n + 1, sizeof(*fds));
+	int64_t limit = request_limit(worker->settings->max_requests), served = 0;
+
+	if (!fds)
+		fatal("out of memory");
+	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
+	while (!drain_wanted && !leave_wanted && (!limit || served < limit)) {
+		fcgi_poll_set(w->fcgi, fds);
+		fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
+		if (ppoll(fds, n + 1, NULL, open) < 0 && errno != EINTR)
 			fatal("ppoll: %s", strerror(errno));
-		if (ready < 0)
-			continue;
-		if (fds[1].revents)
-			return;
-		if (fds[0].revents)
-			serve_one(w, worker);
-		/* With a descriptor ready, ppoll returns before it looks at signals: under steady
-		 * load TERM would wait for ever. Without descriptors it looks. */
-		(void)ppoll(NULL, 0, &at_once, open);
+		take_signals(open);
+		if (fds[n].revents)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			if (fds[i].revents)
+				served += serve_one(w, worker, i);
+		}
 	}
+	free(fds);
+	fcgi_close_kept(w->fcgi);
+	/* What others have queued for this socket, when it is about to go. */
+	for (int i = 0; drain_wanted && i < DRAIN_MAX && serve_one(w, worker, 0); i++)
+		;
 }
 
 int worker_run(const struct worker *worker)
@@ -155,7 +223,7 @@ int worker_run(const struct worker *worker)
 
 	sigemptyset(&open);
 	status = world_make(&w, worker);
-	install_signals(); /* after libfcgi's own */
+	install_signals(worker->alone); /* after libfcgi's own */
 	if (status == EXIT_SUCCESS)
 		serve(&w, worker, &open);
 	world_free(&w);

@@ -12,13 +12,18 @@ enum { EXIT_UNFIT = 78 };
 struct worker {
 	const struct settings *settings;
 	struct slot *slot;
-	const char *pool; /* "api" or "auth", for the log */
 	int listen_fd;
-	int lifeline; /* reads end of file when the master has died */
+	int lifeline; /* reads end of file when the master has died; -1 when there is none */
+	bool alone;   /* no master watches: an alarm ends a request that takes too long */
 };
 
-/* Serves until TERM, or until the master is gone; then finishes the request at hand and returns the
- * exit status. Called in a child with all signals blocked. */
+/* Serves, and returns the exit status: after max_requests, when the master has died, or when told to:
+ *
+ *	TERM	after what waits in the listener's queue, too: nobody else will serve it
+ *	USR2	after the request at hand: a successor serves the rest
+ *	USR1	does not end it: reopens the log
+ *
+ * Called with all signals blocked. */
 int worker_run(const struct worker *);
 
 #endif

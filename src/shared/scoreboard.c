@@ -27,6 +27,11 @@ struct slot *scoreboard_new(size_t n)
 	return slots;
 }
 
+void scoreboard_free(struct slot *slots, size_t n)
+{
+	(void)munmap(slots, n * sizeof(*slots));
+}
+
 void slot_set_state(struct slot *slot, enum slot_state state, int64_t now)
 {
 	bool was_running = LOAD(slot->state) == SLOT_RUNNING;

@@ -27,8 +27,9 @@ struct slot {
 	_Atomic char request_id[SLOT_REQUEST_ID];
 };
 
-/* `n` slots shared with every later child; NULL with errno set. Never freed before exit. */
+/* `n` slots shared with every later child; NULL with errno set. */
 struct slot *scoreboard_new(size_t n) MUST_CHECK;
+void scoreboard_free(struct slot *, size_t n);
 
 /* By the worker. */
 void slot_set_state(struct slot *, enum slot_state, int64_t now);
