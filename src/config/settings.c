@@ -53,7 +53,7 @@ static const struct key keys[] = {
 	{ KEY(max_requests), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1000000000,
 	  .preset = "0", .help = "requests after which a worker is replaced" },
 	{ KEY(keep_connections), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1024,
-	  .preset = "0", .help = "connections of the web server that a worker keeps" },
+	  .preset = "512", .help = "connections of the web server that a worker keeps" },
 	{ KEY(run_dir), .type = TYPE_PATH, .min = 1, .max = 4000,
 	  .preset = "/run/taskcell", .help = "folder of lock files" },
 	{ KEY(mount), .type = TYPE_MOUNT, .flags = RELOADABLE, .min = 0, .max = 255,

@@ -12,6 +12,8 @@
 #include "security/keys.h"
 #include "store/migrate.h"
 
+enum { EXIT_MISSING = 2 }; /* of migrate --dry-run */
+
 struct call {
 	const char *config; /* of -c, or NULL */
 	const char *arg;    /* the command's own argument, or NULL */
@@ -23,6 +25,13 @@ struct command {
 	int (*run)(const struct call *);
 	const char *help;
 };
+
+static int usage(const char *problem, const char *what)
+{
+	fprintf(stderr, "taskcellctl: %s%s%s\nTry: taskcellctl help\n", problem, what ? ": " : "",
+		what ? what : "");
+	return EX_USAGE;
+}
 
 static int run_config(const struct call *c)
 {
@@ -66,11 +75,14 @@ static const char *why_not(enum store_result r)
 /* Comes before everything else on a new machine, so it wants no jwt_secret. */
 static int run_migrate(const struct call *c)
 {
-	struct settings *s =
-		settings_load(settings_path(c->config), SETTINGS_NEED_DATABASE, stderr);
+	bool dry_run = c->arg != NULL;
+	struct settings *s;
 	struct store_options options;
 	enum store_result r;
 
+	if (dry_run && strcmp(c->arg, "--dry-run") != 0)
+		return usage("unknown option", c->arg);
+	s = settings_load(settings_path(c->config), SETTINGS_NEED_DATABASE, stderr);
 	if (!s)
 		return EXIT_FAILURE;
 	log_open(STDERR_FILENO, (enum log_level)s->log_level);
@@ -79,8 +91,10 @@ static int run_migrate(const struct call *c)
 		.connect_timeout_ms = (int)s->connect_timeout,
 		.statement_timeout_ms = (int)s->statement_timeout,
 	};
-	r = migrate(&options, print_line, stdout);
+	r = migrate(&options, dry_run, print_line, stdout);
 	settings_free(s);
+	if (dry_run && r == STORE_STALE)
+		return EXIT_MISSING;
 	if (r != STORE_OK)
 		fprintf(stderr, "taskcellctl: not migrated: %s\n", why_not(r));
 	return r == STORE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -138,7 +152,8 @@ static int run_help(const struct call *);
 
 static const struct command commands[] = {
 	{ "config", NULL, run_config, "print the values in effect, secrets left out" },
-	{ "migrate", NULL, run_migrate, "bring the database to this program's schema" },
+	{ "migrate", "[--dry-run]", run_migrate,
+	  "bring the database to this program's schema, or only print what is missing" },
 	{ "key generate", "[FILE]", run_key_generate,
 	  "make a secret of 256 bits; write it to a new FILE (mode 0600) or print it" },
 	{ "version", NULL, run_version, "print the version" },
@@ -161,16 +176,10 @@ static int run_help(const struct call *c)
 	       "                        %s is read if it exists\n"
 	       "  -h                    print this text\n\n"
 	       "Every key can come from the environment as well: workers as TASKCELL_WORKERS.\n"
-	       "Exit status: 0 success, 1 failure, 64 wrong usage.\n",
+	       "Exit status: 0 success, 1 failure, 2 migrate --dry-run found something missing,\n"
+	       "64 wrong usage.\n",
 	       settings_default_path);
 	return EXIT_SUCCESS;
-}
-
-static int usage(const char *problem, const char *what)
-{
-	fprintf(stderr, "taskcellctl: %s%s%s\nTry: taskcellctl help\n", problem, what ? ": " : "",
-		what ? what : "");
-	return EX_USAGE;
 }
 
 /* How many of the arguments are this command's name; 0 when they are not. */

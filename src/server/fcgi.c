@@ -17,56 +17,66 @@ enum {
 struct fcgi {
 	int listen_fd;
 	size_t keep;
-	size_t kept;                /* connections that are open between requests */
-	FCGX_Request *current;      /* whose request is being answered */
-	FCGX_Request connections[]; /* keep + 1: one is always free for the listener */
+	size_t kept;            /* connections that are open between requests */
+	FCGX_Request *current;  /* whose request is being answered */
+	FCGX_Request **polled;  /* by the entries of the last poll set */
+	FCGX_Request *requests; /* keep + 1: one is always free for the listener */
 };
 
 struct fcgi *fcgi_open(int listen_fd, size_t keep)
 {
-	struct fcgi *f = calloc(1, sizeof(*f) + (keep + 1) * sizeof(f->connections[0]));
+	struct fcgi *f = calloc(1, sizeof(*f));
+	bool ok;
 
 	if (!f)
 		return NULL;
 	f->listen_fd = listen_fd;
 	f->keep = keep;
+	f->polled = calloc(keep + 1, sizeof(FCGX_Request *));
+	f->requests = calloc(keep + 1, sizeof(FCGX_Request));
 	/* How long the library waits, in milliseconds, for a peer that is silent at the start or
 	 * lingers at the end: two seconds by itself, in which this worker would serve nobody. At
 	 * the end there is nothing to wait for, as requests are read whole. */
-	if (setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1) != 0 ||
-	    setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1) != 0 || FCGX_Init() != 0) {
-		free(f);
-		return NULL;
-	}
-	for (size_t i = 0; i <= keep; i++) {
-		if (FCGX_InitRequest(&f->connections[i], listen_fd, 0) != 0) {
-			free(f);
-			return NULL;
-		}
-	}
-	return f;
-}
-
-void fcgi_close_kept(struct fcgi *f)
-{
-	for (size_t i = 0; i <= f->keep; i++)
-		FCGX_Free(&f->connections[i], 1);
-	f->kept = 0;
+	ok = f->polled && f->requests && setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1) == 0 &&
+	     setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1) == 0 && FCGX_Init() == 0;
+	for (size_t i = 0; ok && i <= keep; i++)
+		ok = FCGX_InitRequest(&f->requests[i], listen_fd, 0) == 0;
+	if (ok)
+		return f;
+	free(f->requests);
+	free(f->polled);
+	free(f);
+	return NULL;
 }
 
 void fcgi_close(struct fcgi *f)
 {
 	if (!f)
 		return;
-	fcgi_close_kept(f);
+	for (size_t i = 0; i <= f->keep; i++)
+		FCGX_Free(&f->requests[i], 1);
+	free(f->requests);
+	free(f->polled);
 	free(f);
 }
 
-void fcgi_poll_set(const struct fcgi *f, struct pollfd *fds)
+size_t fcgi_kept(const struct fcgi *f)
 {
-	*fds++ = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
-	for (size_t i = 0; i <= f->keep; i++)
-		*fds++ = (struct pollfd){ .fd = f->connections[i].ipcFd, .events = POLLIN };
+	return f->kept;
+}
+
+size_t fcgi_poll_set(struct fcgi *f, struct pollfd *fds)
+{
+	size_t n = 1;
+
+	fds[0] = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
+	for (size_t i = 0; n <= f->kept; i++) {
+		if (f->requests[i].ipcFd < 0)
+			continue;
+		fds[n] = (struct pollfd){ .fd = f->requests[i].ipcFd, .events = POLLIN };
+		f->polled[n++] = &f->requests[i];
+	}
+	return n;
 }
 
 /* The parameters we need, found in one pass. */
@@ -186,9 +196,9 @@ static void read_body(FCGX_Stream *in, struct arena *a, const char *content_leng
 	}
 }
 
-static FCGX_Request *free_connection(struct fcgi *f)
+static FCGX_Request *free_request(struct fcgi *f)
 {
-	FCGX_Request *c = f->connections;
+	FCGX_Request *c = f->requests;
 
 	while (c->ipcFd >= 0)
 		c++;
@@ -198,7 +208,7 @@ static FCGX_Request *free_connection(struct fcgi *f)
 enum fcgi_result fcgi_accept(struct fcgi *f, size_t entry, struct arena *a, const char *mount,
 			     struct request *r)
 {
-	FCGX_Request *c = entry == 0 ? free_connection(f) : &f->connections[entry - 1];
+	FCGX_Request *c = entry == 0 ? free_request(f) : f->polled[entry];
 	struct params p = { .arena = a, .r = r };
 	int status;
 

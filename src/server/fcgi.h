@@ -16,12 +16,12 @@ struct fcgi;
  * own: call this before ours. NULL when it fails. */
 struct fcgi *fcgi_open(int listen_fd, size_t keep);
 void fcgi_close(struct fcgi *);
-/* Closes the kept connections. */
-void fcgi_close_kept(struct fcgi *);
 
-/* What to poll: `keep` + 2 entries, the listener first, then places for connections, -1 where none is
- * kept. The same indices go to fcgi_accept(), in any order. */
-void fcgi_poll_set(const struct fcgi *, struct pollfd *fds);
+/* Number of connections that are kept. */
+size_t fcgi_kept(const struct fcgi *);
+/* What to poll, at most `keep` + 1 entries: the listener first, then the kept connections. Returns
+ * their number. The indices go to fcgi_accept(), each at most once. */
+size_t fcgi_poll_set(struct fcgi *, struct pollfd *fds);
 
 enum fcgi_result {
 	FCGI_REQUEST,

@@ -156,6 +156,8 @@ static void begin_stop(struct master *m)
 	generation_drain(m->current, SIGTERM);
 	if (m->next)
 		generation_drain(m->next, SIGTERM);
+	if (m->old)
+		generation_drain(m->old, SIGTERM);
 }
 
 static void reopen_logs(struct master *m)

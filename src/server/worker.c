@@ -185,20 +185,53 @@ static void take_signals(const sigset_t *open)
 	reopen_wanted = 0;
 }
 
+/* What waits in the listener's queue, when its socket is about to go. */
+static void drain(struct world *w, const struct worker *worker)
+{
+	for (int i = 0; i < DRAIN_MAX && serve_one(w, worker, 0); i++)
+		;
+}
+
+/* A connection that we close may be the one on which the web server sends the next request at this
+ * very moment; that request would be lost. So a worker that leaves for a successor takes no new
+ * connections, and serves those it has until the web server has closed them, for a while. */
+struct leaving {
+	bool on;
+	int64_t until; /* earlier than the master's patience */
+};
+
+static bool may_go(struct leaving *l, const struct world *w, const struct worker *worker)
+{
+	int64_t now = clock_monotonic_us();
+
+	if (!l->on) {
+		l->on = true;
+		l->until = now + worker->settings->stop_timeout * US_PER_SECOND * 3 / 4;
+	}
+	return fcgi_kept(w->fcgi) == 0 || now >= l->until;
+}
+
 /* One request of each connection a round, the listener's included: none can starve another. */
 static void serve(struct world *w, const struct worker *worker, const sigset_t *open)
 {
-	size_t n = (size_t)worker->settings->keep_connections + 2;
-	struct pollfd *fds = calloc(n + 1, sizeof(*fds));
+	struct pollfd *fds = calloc((size_t)worker->settings->keep_connections + 2, sizeof(*fds));
 	int64_t limit = request_limit(worker->settings->max_requests), served = 0;
+	const struct timespec tick = { .tv_sec = 1 };
+	struct leaving leaving = { 0 };
 
 	if (!fds)
 		fatal("out of memory");
 	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
-	while (!drain_wanted && !leave_wanted && (!limit || served < limit)) {
-		fcgi_poll_set(w->fcgi, fds);
+	while (!drain_wanted) {
+		size_t n;
+
+		if ((leave_wanted || (limit && served >= limit)) && may_go(&leaving, w, worker))
+			break;
+		n = fcgi_poll_set(w->fcgi, fds);
+		if (leaving.on)
+			fds[0].fd = -1;
 		fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
-		if (ppoll(fds, n + 1, NULL, open) < 0 && errno != EINTR)
+		if (ppoll(fds, n + 1, leaving.on ? &tick : NULL, open) < 0 && errno != EINTR)
 			fatal("ppoll: %s", strerror(errno));
 		take_signals(open);
 		if (fds[n].revents)
@@ -209,10 +242,8 @@ static void serve(struct world *w, const struct worker *worker, const sigset_t *
 		}
 	}
 	free(fds);
-	fcgi_close_kept(w->fcgi);
-	/* What others have queued for this socket, when it is about to go. */
-	for (int i = 0; drain_wanted && i < DRAIN_MAX && serve_one(w, worker, 0); i++)
-		;
+	if (drain_wanted)
+		drain(w, worker);
 }
 
 int worker_run(const struct worker *worker)

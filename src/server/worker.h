@@ -20,7 +20,8 @@ struct worker {
 /* Serves, and returns the exit status: after max_requests, when the master has died, or when told to:
  *
  *	TERM	after what waits in the listener's queue, too: nobody else will serve it
- *	USR2	after the request at hand: a successor serves the rest
+ *	USR2	after the request at hand and, for a while, what comes on kept connections: a
+ *		successor serves the rest
  *	USR1	does not end it: reopens the log
  *
  * Called with all signals blocked. */

@@ -10,6 +10,8 @@ static const char *const demands[] = {
 	"taskcell.admin is on for this role, which opens every row to it: reset the setting",
 	"row-level security is not forced on users and tasks: migrate a fresh database, or restore "
 	"it",
+	"row_security is off for this role, and row-level security then refuses every statement: "
+	"reset the setting",
 	"the schema is not the one this program was built for: run taskcellctl migrate, or the "
 	"taskcell that fits",
 	"default_transaction_isolation is not read committed: run taskcellctl migrate",
@@ -18,6 +20,9 @@ static const char *const demands[] = {
 	"client_connection_check_interval is not set for the role: run taskcellctl migrate",
 };
 
+/* And the columns behind them. */
+enum { DEMANDS = ARRAY_LEN(demands), KEPT_NAME = DEMANDS, BACKEND_PID };
+
 void check_ask(struct pg_step *step)
 {
 	step->statement = STATEMENT_FITNESS;
@@ -25,13 +30,30 @@ void check_ask(struct pg_step *step)
 	pg_text(step, migrations[migrations_count - 1].checksum);
 }
 
-bool check_answer(const struct store *store, const PGresult *res)
+/* A pooler tells its clients a process number of its own making. One that keeps prepared statements
+ * for them gives these names of its own; where the server knows ours by the very name we gave it,
+ * the next transaction may meet a connection that has none of them, or another program's. */
+static bool is_pooled(const struct store *store, const PGresult *res)
 {
-	bool fit = PQntuples(res) == 1 && PQnfields(res) == ARRAY_LEN(demands);
+	return store->prepared && pg_get_bool(res, 0, KEPT_NAME) &&
+	       pg_get_int(res, 0, BACKEND_PID) != PQbackendPID(store->conn);
+}
 
-	if (!fit && store->state != LINK_UNFIT)
-		log_message(LOG_ERROR, "database_unfit", "the database role cannot be looked up");
-	for (int i = 0; PQntuples(res) == 1 && i < PQnfields(res); i++) {
+bool check_answer(struct store *store, const PGresult *res)
+{
+	bool fit = true;
+
+	if (PQntuples(res) != 1) {
+		if (store->state != LINK_UNFIT)
+			log_message(LOG_ERROR, "database_unfit",
+				    "the database role cannot be looked up");
+		return false;
+	}
+	if (is_pooled(store, res)) {
+		link_pooled(store);
+		return false;
+	}
+	for (int i = 0; i < DEMANDS; i++) {
 		if (pg_get_bool(res, 0, i))
 			continue;
 		fit = false;

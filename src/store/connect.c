@@ -153,6 +153,7 @@ struct store *store_open(const struct store_options *options)
 		fatal("store: out of memory");
 	store->connect_timeout_ms = options->connect_timeout_ms;
 	store->statement_timeout_ms = options->statement_timeout_ms;
+	store->prepared = options->prepared_statements;
 	return store;
 }
 
@@ -183,6 +184,16 @@ void link_unfit(struct store *store)
 {
 	store->state = LINK_UNFIT;
 	link_close(store);
+}
+
+void link_pooled(struct store *store)
+{
+	if (store->state != LINK_UNFIT)
+		log_message(LOG_ERROR, "database_unfit",
+			    "a pooler on the way to the database does not keep prepared "
+			    "statements: set prepared_statements = off");
+	store->pooled = true;
+	link_unfit(store);
 }
 
 static void link_found(struct store *store)
@@ -220,6 +231,11 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 	const char *state = PQresultErrorField(x->error, PG_DIAG_SQLSTATE);
 	struct log_line line;
 
+	/* A new connection has none: another client of a pooler has prepared it. */
+	if (strcmp(state, "42P05") == 0) {
+		link_pooled(store);
+		return STORE_UNFIT;
+	}
 	/* Class 42 and 3F: a table, a column or the schema is not there, or not ours. */
 	if (strncmp(state, "42", 2) != 0 && strncmp(state, "3F", 2) != 0) {
 		link_lost(store, PQresultErrorField(x->error, PG_DIAG_MESSAGE_PRIMARY));
@@ -230,7 +246,7 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 		log_str(&line, "message",
 			"the schema is not the one this program was built for, or the role may not "
 			"use it: run taskcellctl migrate");
-		if (x->failed < STATEMENT_COUNT)
+		if (x->failed + 1 < x->n)
 			log_str(&line, "statement", statements[x->failed].name);
 		log_str(&line, "sqlstate", state);
 		log_str(&line, "cause", PQresultErrorField(x->error, PG_DIAG_MESSAGE_PRIMARY));
@@ -240,26 +256,25 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 	return STORE_UNFIT;
 }
 
-/* Prepares every statement, so that a schema that does not fit shows now, and asks for fitness; all
- * in one round trip. */
+/* Asks for fitness, and before it prepares every statement, so that a schema that does not fit shows
+ * now; all in one round trip. */
 static enum store_result prepare(struct store *store, int64_t deadline)
 {
 	PGresult *results[STATEMENT_COUNT + 1] = { NULL };
-	struct pg_exchange x = { .deadline = deadline,
-				 .n = STATEMENT_COUNT + 1,
-				 .results = results };
+	size_t n = store->prepared ? STATEMENT_COUNT : 0;
+	struct pg_exchange x = { .deadline = deadline, .n = n + 1, .results = results };
 	struct pg_step ask = { 0 };
 	enum pg_outcome outcome = PG_UNSENT;
 	enum store_result r = STORE_UNAVAILABLE;
 	bool queued = PQsetnonblocking(store->conn, 1) == 0 && PQenterPipelineMode(store->conn);
 
 	check_ask(&ask);
-	for (size_t i = 0; i < STATEMENT_COUNT && queued; i++)
+	for (size_t i = 0; i < n && queued; i++)
 		queued = PQsendPrepare(store->conn, statements[i].name, statements[i].text, 0,
 				       NULL) == 1;
-	if (queued && pg_queue(store->conn, &ask))
+	if (queued && pg_queue(store, &ask))
 		outcome = pg_exchange(store->conn, &x);
-	if (outcome == PG_DONE && check_answer(store, results[STATEMENT_COUNT])) {
+	if (outcome == PG_DONE && check_answer(store, results[n])) {
 		r = STORE_OK;
 		link_found(store);
 	} else if (outcome == PG_DONE) {
@@ -277,24 +292,41 @@ static enum store_result prepare(struct store *store, int64_t deadline)
 	return r;
 }
 
+/* Or each call would wait for a host that is silent. One that refuses costs next to nothing, and is
+ * asked again by the next call. */
+static void rest(struct store *store, int64_t began)
+{
+	int64_t now = clock_monotonic_us();
+
+	store->retry_at = now + (now - began < US_PER_SECOND ? now - began : US_PER_SECOND);
+}
+
 enum store_result link_ensure(struct store *store, bool *fresh)
 {
-	int64_t deadline;
+	int64_t began = clock_monotonic_us();
+	int64_t deadline = began + store->connect_timeout_ms * INT64_C(1000);
+	enum store_result r = STORE_UNAVAILABLE;
 	char why[PG_WHY_MAX];
 
 	*fresh = false;
+	if (store->pooled)
+		return STORE_UNFIT;
 	if (store->conn != NULL && link_alive(store))
 		return STORE_OK;
 	if (store->conn != NULL)
 		link_lost(store, "the server has ended the connection");
+	if (began < store->retry_at)
+		return STORE_UNAVAILABLE;
 	*fresh = true;
-	deadline = clock_monotonic_us() + store->connect_timeout_ms * INT64_C(1000);
 	store->conn = pg_connect(store->conninfo, deadline, why);
 	if (store->conn == NULL) {
 		link_lost(store, why);
-		return STORE_UNAVAILABLE;
+	} else {
+		store->farewell = false;
+		PQsetNoticeReceiver(store->conn, notice, store);
+		r = prepare(store, deadline);
 	}
-	store->farewell = false;
-	PQsetNoticeReceiver(store->conn, notice, store);
-	return prepare(store, deadline);
+	if (r == STORE_UNAVAILABLE)
+		rest(store, began);
+	return r;
 }

@@ -44,18 +44,29 @@ static const char registry_sql[] =
 	"end $$";
 
 /* For this database only: the role may have others. */
+#define ROLE_SETTINGS                                                                              \
+	"array[['lock_timeout', '2s'], ['idle_in_transaction_session_timeout', '10s'],\n"          \
+	"	['client_connection_check_interval', '1s'],\n"                                     \
+	"	['default_transaction_isolation', 'read committed'],\n"                            \
+	"	['plan_cache_mode', 'force_generic_plan']]"
+
 static const char settings_sql[] =
 	"do $$ declare s text[]; begin\n"
-	"foreach s slice 1 in array array[\n"
-	"	['lock_timeout', '2s'], ['idle_in_transaction_session_timeout', '10s'],\n"
-	"	['client_connection_check_interval', '1s'],\n"
-	"	['default_transaction_isolation', 'read committed'],\n"
-	"	['plan_cache_mode', 'force_generic_plan']]\n"
-	"loop\n"
+	"foreach s slice 1 in array " ROLE_SETTINGS " loop\n"
 	"	execute format('alter role %I in database %I set %I = %L', current_user,\n"
 	"		current_database(), s[1], s[2]);\n"
 	"end loop;\n"
 	"end $$";
+
+static const char unset_sql[] =
+	"select s[i][1], s[i][2] from (select " ROLE_SETTINGS ") as wanted (s),\n"
+	"	generate_subscripts(s, 1) as i\n"
+	"where not exists (select from pg_catalog.pg_db_role_setting d\n"
+	"	join pg_catalog.pg_roles r on r.oid = d.setrole\n"
+	"	join pg_catalog.pg_database b on b.oid = d.setdatabase\n"
+	"	where r.rolname = current_user and b.datname = current_database()\n"
+	"	and s[i][1] || '=' || s[i][2] = any (d.setconfig))\n"
+	"order by i";
 
 static void say(const struct runner *runner, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -182,7 +193,7 @@ static enum store_result compare(const struct runner *runner, const PGresult *ap
 	return STORE_OK;
 }
 
-/* Reads what was applied; *n are the first migrations that need nothing. */
+/* Reads what was applied; *n are the first migrations, which need nothing. */
 static enum store_result read_applied(struct runner *runner, size_t *n)
 {
 	PGresult *res = query(runner, "migrations",
@@ -244,7 +255,45 @@ static enum store_result advance(struct runner *runner, bool *done)
 	return r;
 }
 
-enum store_result migrate(const struct store_options *options,
+/* Whether there is a table to read what was applied from. */
+static enum store_result find_registry(struct runner *runner, bool *found)
+{
+	PGresult *res = query(runner, "schema",
+			      "select 1 where to_regclass('taskcell.migrations') is not null", 0,
+			      NULL);
+
+	*found = PQntuples(res) != 0;
+	PQclear(res);
+	return res != NULL ? STORE_OK : runner->failure;
+}
+
+/* Only reads. Without the lock: it shows what is committed, also beside a runner. */
+static enum store_result foresee(struct runner *runner)
+{
+	size_t n = 0;
+	bool missing, registry;
+	PGresult *res;
+	enum store_result r = find_registry(runner, &registry);
+
+	if (r == STORE_OK && registry)
+		r = read_applied(runner, &n);
+	if (r != STORE_OK)
+		return r;
+	missing = n < migrations_count;
+	for (; n < migrations_count; n++)
+		say(runner, "%s would be applied", migrations[n].name);
+	res = query(runner, "role settings", unset_sql, 0, NULL);
+	if (res == NULL)
+		return runner->failure;
+	missing |= PQntuples(res) > 0;
+	for (int i = 0; i < PQntuples(res); i++)
+		say(runner, "role setting %s would become %s", PQgetvalue(res, i, 0),
+		    PQgetvalue(res, i, 1));
+	PQclear(res);
+	return missing ? STORE_STALE : STORE_OK;
+}
+
+enum store_result migrate(const struct store_options *options, bool dry_run,
 			  void (*report)(void *arg, const char *line), void *arg)
 {
 	struct runner runner = { .report = report, .arg = arg };
@@ -261,7 +310,9 @@ enum store_result migrate(const struct store_options *options,
 	}
 	if (PQsetnonblocking(runner.conn, 1) == 0)
 		r = refuse_strong_role(&runner);
-	while (r == STORE_OK && !done)
+	if (r == STORE_OK && dry_run)
+		r = foresee(&runner);
+	while (r == STORE_OK && !dry_run && !done)
 		r = advance(&runner, &done);
 	if (r == STORE_OK)
 		say(&runner, "up to date");

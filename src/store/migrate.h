@@ -17,8 +17,9 @@ extern const size_t migrations_count;
 
 /* Applies what is missing, each in a transaction of its own, one runner at a time, and sets the
  * role's settings. Reports each step through `report`. Refuses (STORE_UNFIT, and a report) a
- * database that has a changed or an unknown migration. */
-enum store_result migrate(const struct store_options *, void (*report)(void *arg, const char *line),
-			  void *arg) MUST_CHECK;
+ * database that has a changed or an unknown migration. With `dry_run` it only reports what it would
+ * do, and STORE_STALE says that there is something. */
+enum store_result migrate(const struct store_options *, bool dry_run,
+			  void (*report)(void *arg, const char *line), void *arg) MUST_CHECK;
 
 #endif

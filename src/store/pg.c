@@ -82,10 +82,7 @@ void pg_bool(struct pg_step *step, bool value)
 
 void pg_time(struct pg_step *step, int64_t us)
 {
-	if (us == INT64_MAX || us < INT64_MIN + pg_epoch_us)
-		pg_int(step, us);
-	else
-		pg_int(step, us - pg_epoch_us);
+	pg_int(step, us == INT64_MAX ? us : us - pg_epoch_us);
 }
 
 /* --- results --------------------------------------------------------------------------------- */
@@ -140,15 +137,18 @@ int64_t pg_get_time(const PGresult *res, int row, int column)
 
 /* --- one exchange ---------------------------------------------------------------------------- */
 
-bool pg_queue(PGconn *conn, const struct pg_step *step)
+bool pg_queue(const struct store *store, const struct pg_step *step)
 {
 	const struct statement *statement = &statements[step->statement];
 
 	if (step->n != statement->params)
 		fatal("store: %s takes %d parameters, not %d", statement->name, statement->params,
 		      step->n);
-	return PQsendQueryPrepared(conn, statement->name, step->n, step->values, step->lengths,
-				   step->formats, 1) == 1;
+	if (store->prepared)
+		return PQsendQueryPrepared(store->conn, statement->name, step->n, step->values,
+					   step->lengths, step->formats, 1) == 1;
+	return PQsendQueryParams(store->conn, statement->text, step->n, NULL, step->values,
+				 step->lengths, step->formats, 1) == 1;
 }
 
 /* An error after which the connection is of no use, or that tells of one. */
@@ -316,12 +316,17 @@ static enum store_result judge(const struct pg_call *call, const struct pg_excha
 			return known[i].result;
 		}
 	}
-	if (step != NULL && step->on_unique != STORE_OK && strcmp(state, "23505") == 0)
-		return step->on_unique;
 	if (step != NULL && step->on_foreign_key != STORE_OK && strcmp(state, "23503") == 0)
 		return step->on_foreign_key;
 	log_failure(call, x);
 	return STORE_FAILED;
+}
+
+/* Invalid SQL statement name: what was prepared on this connection is not there. */
+static bool statement_is_gone(const struct store *store, const struct pg_exchange *x)
+{
+	return store->prepared &&
+	       strcmp(PQresultErrorField(x->error, PG_DIAG_SQLSTATE), "26000") == 0;
 }
 
 enum verdict { FINAL, RERUN, RESEND };
@@ -335,7 +340,7 @@ static enum store_result attempt(struct store *store, struct pg_call *call, int6
 	bool queued = true, rerun = false;
 
 	for (size_t i = 0; i < call->n && queued; i++)
-		queued = pg_queue(store->conn, &call->steps[i]);
+		queued = pg_queue(store, &call->steps[i]);
 	if (queued)
 		outcome = pg_exchange(store->conn, &x);
 	*verdict = FINAL;
@@ -344,6 +349,11 @@ static enum store_result attempt(struct store *store, struct pg_call *call, int6
 		r = fence_is_shut(call) ? STORE_NO_SESSION : STORE_OK;
 		break;
 	case PG_ERROR:
+		if (statement_is_gone(store, &x)) {
+			r = STORE_UNFIT;
+			link_pooled(store);
+			break;
+		}
 		r = judge(call, &x, &rerun);
 		*verdict = rerun ? RERUN : FINAL;
 		if (x.failed == call->n)

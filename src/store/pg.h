@@ -17,8 +17,11 @@ struct store {
 	char *conninfo;
 	int connect_timeout_ms;
 	int statement_timeout_ms;
-	PGconn *conn;  /* NULL: none */
-	bool farewell; /* the server has said that it ends the connection */
+	bool prepared;
+	bool pooled;      /* prepared statements get lost: nothing works with them */
+	int64_t retry_at; /* clock_monotonic_us; before it no connection is tried */
+	PGconn *conn;     /* NULL: none */
+	bool farewell;    /* the server has said that it ends the connection */
 	enum link_state state;
 	int64_t reserved_at; /* of the last throttle_reserve: its refund names it */
 };
@@ -28,8 +31,7 @@ struct store {
 /* One statement and its parameters. */
 struct pg_step {
 	enum statement_id statement;
-	enum store_result on_unique;      /* for 23505; STORE_OK: not foreseen */
-	enum store_result on_foreign_key; /* for 23503 */
+	enum store_result on_foreign_key; /* for 23503; STORE_OK: not foreseen */
 	int n;
 	const char *values[PG_PARAMS_MAX];
 	int lengths[PG_PARAMS_MAX];
@@ -55,7 +57,7 @@ void pg_text(struct pg_step *, const char *);
 void pg_uuid(struct pg_step *, const struct uuid *);
 void pg_int(struct pg_step *, int64_t);
 void pg_bool(struct pg_step *, bool);
-/* Microseconds since 1970; INT64_MAX is infinity. */
+/* Microseconds since 1970, of the years that PostgreSQL has; INT64_MAX is infinity. */
 void pg_time(struct pg_step *, int64_t us);
 
 /* Runs the call. With STORE_OK each step has its result, which belongs to the arena, or without one
@@ -89,7 +91,7 @@ struct pg_exchange {
 	size_t failed; /* index of its statement; n: at commit, and then the connection has to go */
 };
 
-bool pg_queue(PGconn *, const struct pg_step *) MUST_CHECK;
+bool pg_queue(const struct store *, const struct pg_step *) MUST_CHECK;
 /* Adds the Sync to what is queued and takes the answers. */
 enum pg_outcome pg_exchange(PGconn *, struct pg_exchange *) MUST_CHECK;
 
@@ -109,12 +111,15 @@ enum store_result link_ensure(struct store *, bool *fresh) MUST_CHECK;
 void link_close(struct store *);
 void link_lost(struct store *, const char *why);
 void link_unfit(struct store *);
+/* Prepared statements are not kept on the way: says what to do, and is unfit for good, since the
+ * next one of that name might be somebody else's. */
+void link_pooled(struct store *);
 
 /* --- fitness (check.c) ------------------------------------------------------------------------ */
 
 /* The statement that asks, and whether the answer will do; if not, says so in the log unless that
  * was the last thing logged. */
 void check_ask(struct pg_step *);
-bool check_answer(const struct store *, const PGresult *) MUST_CHECK;
+bool check_answer(struct store *, const PGresult *) MUST_CHECK;
 
 #endif

@@ -22,7 +22,7 @@ enum store_result {
 	STORE_REFUSED,     /* the database does not take this value: 400 */
 	STORE_BUSY,        /* a lock or the time ran out; nothing was written: 503 */
 	STORE_UNAVAILABLE, /* no connection, or the outcome is unknown: 503, never sent again */
-	STORE_UNFIT,       /* wrong role, schema or role settings; logged */
+	STORE_UNFIT,       /* wrong role, schema, role settings or pooler; logged: 503 */
 	STORE_FAILED,      /* an error we did not foresee; logged: 500 */
 };
 
@@ -30,14 +30,17 @@ struct store_options {
 	const char *conninfo;     /* of libpq; copied */
 	int connect_timeout_ms;   /* for a new connection, its checks and statements */
 	int statement_timeout_ms; /* for one call; then the connection is dropped */
+	bool prepared_statements; /* once a connection; off: sent with each call, for poolers */
 };
 
-/* Opens nothing yet: the first call connects. Never NULL. */
+/* Opens nothing yet: the first call connects. Never NULL. After an attempt that took long and
+ * failed, calls are STORE_UNAVAILABLE at once for as long as it took, at most a second. */
 struct store *store_open(const struct store_options *);
 void store_close(struct store *);
 
 /* Connects if need be and checks what has to hold: not SUPERUSER, not BYPASSRLS, the schema this
- * program was built for, the role settings. STORE_OK, STORE_UNAVAILABLE or STORE_UNFIT. */
+ * program was built for, the role settings; with prepared statements, no pooler that loses them.
+ * STORE_OK, STORE_UNAVAILABLE or STORE_UNFIT. */
 enum store_result store_check(struct store *) MUST_CHECK;
 /* store_check() and one statement more, for /api/ready. */
 enum store_result store_ready(struct store *) MUST_CHECK;
@@ -145,7 +148,6 @@ enum store_result store_session_end(struct store *, const struct principal *,
 /* --- throttle -------------------------------------------------------------------------------- */
 
 struct throttle {
-	int64_t remaining;      /* attempts left now */
 	int64_t retry_after_us; /* with STORE_LIMITED: the wait, more than 0 */
 };
 
@@ -155,10 +157,12 @@ enum { THROTTLE_WINDOW_S = 60, THROTTLE_FREE_FAILURES = 5, THROTTLE_WAIT_MAX_S =
 enum store_result store_throttle_address(struct store *, const char *key, int64_t limit,
 					 struct throttle *) MUST_CHECK;
 /* Reserves a failure of an account, committed on return; STORE_LIMITED while it has to wait. A
- * login clears the count (struct login), an attempt that came to nothing is given back. */
+ * login clears the count (struct login). */
 enum store_result store_throttle_reserve(struct store *, const char *key,
 					 struct throttle *) MUST_CHECK;
-enum store_result store_throttle_refund(struct store *, const char *key) MUST_CHECK;
+/* Gives back this store's last reservation, which was of the same key: the attempt came to nothing.
+ * One that fails leaves a failure too many, which is the safe side. */
+enum store_result store_throttle_refund(struct store *, const char *key);
 
 /* --- tasks ----------------------------------------------------------------------------------- */
 

@@ -2,9 +2,9 @@
 
 #include "store/pg.h"
 
-/* Runs a counting statement and the reading of the wait; with STORE_OK the count is in *hits. */
+/* Runs a counting statement and the reading of the wait. */
 static enum store_result count(struct store *store, struct pg_call *call, const char *key,
-			       int64_t *hits, struct throttle *throttle)
+			       struct throttle *throttle)
 {
 	enum { COUNTED, WAIT };
 	enum store_result r;
@@ -14,10 +14,8 @@ static enum store_result count(struct store *store, struct pg_call *call, const 
 	r = pg_run(store, NULL, call);
 	if (r != STORE_OK)
 		return r;
-	if (PQntuples(call->results[COUNTED]) == 1) {
-		*hits = pg_get_int(call->results[COUNTED], 0, 0);
+	if (PQntuples(call->results[COUNTED]) == 1)
 		return STORE_OK;
-	}
 	/* The wait may have gone between the statements: then there is just none left. */
 	throttle->retry_after_us = 1;
 	if (PQntuples(call->results[WAIT]) == 1) {
@@ -35,15 +33,12 @@ enum store_result store_throttle_address(struct store *store, const char *key, i
 {
 	struct pg_call call = { 0 };
 	struct pg_step *step = pg_step(&call, STATEMENT_THROTTLE_ADDRESS);
-	int64_t hits;
 	enum store_result r;
 
 	pg_text(step, key);
 	pg_int(step, limit);
 	pg_int(step, THROTTLE_WINDOW_S);
-	r = count(store, &call, key, &hits, throttle);
-	if (r == STORE_OK)
-		throttle->remaining = hits < limit ? limit - hits : 0;
+	r = count(store, &call, key, throttle);
 	pg_clear(&call);
 	return r;
 }
@@ -53,19 +48,14 @@ enum store_result store_throttle_reserve(struct store *store, const char *key,
 {
 	struct pg_call call = { 0 };
 	struct pg_step *step = pg_step(&call, STATEMENT_THROTTLE_RESERVE);
-	int64_t hits;
 	enum store_result r;
 
 	pg_text(step, key);
 	pg_int(step, THROTTLE_FREE_FAILURES);
 	pg_int(step, THROTTLE_WAIT_MAX_S);
-	r = count(store, &call, key, &hits, throttle);
-	if (r == STORE_OK) {
-		/* The one after the free ones is let through, too: it starts the wait. */
-		throttle->remaining =
-			hits <= THROTTLE_FREE_FAILURES ? THROTTLE_FREE_FAILURES + 1 - hits : 0;
-		store->reserved_at = pg_get_time(call.results[0], 0, 1);
-	}
+	r = count(store, &call, key, throttle);
+	if (r == STORE_OK)
+		store->reserved_at = pg_get_time(call.results[0], 0, 0);
 	pg_clear(&call);
 	return r;
 }
