@@ -34,7 +34,7 @@ char *buf_reserve(struct buf *b, size_t len)
 		return NULL;
 	}
 	if (len > b->cap - b->len) {
-		size_t cap = b->cap ? b->cap : FIRST_CAP;
+		size_t cap = b->cap ? b->cap : b->max < FIRST_CAP ? b->max : FIRST_CAP;
 		char *data;
 
 		while (len > cap - b->len)

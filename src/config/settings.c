@@ -162,52 +162,13 @@ static const char *shown(const char *text, char out[SHOWN_MAX + 4])
 	return out;
 }
 
-/* Levenshtein's. Both names have at most NAME_MAX_LEN characters. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_LEN + 1], width = strlen(b);
-
-	for (size_t j = 0; j <= width; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0]++;
-
-		for (size_t j = 0; j < width; j++) {
-			size_t best = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			if (best > diagonal + 1)
-				best = diagonal + 1;
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[width];
-}
-
 /* A name is shown only if it looks like one: the second line of a broken secret does not. */
 static void mistake_unknown(struct load *l, const char *name)
 {
-	char lower[NAME_MAX_LEN + 1];
-	size_t len = strlen(name);
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");
+	bool is_name = len > 0 && len <= NAME_MAX_LEN && !name[len];
 
-	for (size_t i = 0; i <= len && len <= NAME_MAX_LEN; i++) {
-		if (name[i] && !isalpha((unsigned char)name[i]) && name[i] != '_')
-			len = SIZE_MAX;
-		lower[i] = (char)tolower((unsigned char)name[i]);
-	}
-	if (l->line > 0 && (len == 0 || len > NAME_MAX_LEN)) {
-		mistake(l, l->line, NULL, "unknown key");
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(keys) && len <= NAME_MAX_LEN; i++) {
-		if (distance(lower, keys[i].name) <= 2) {
-			mistake(l, l->line, name, "unknown key; did you mean %s?", keys[i].name);
-			return;
-		}
-	}
-	mistake(l, l->line, name, "unknown key");
+	mistake(l, l->line, is_name || l->line == 0 ? name : NULL, "unknown key");
 }
 
 /* --- sources --------------------------------------------------------------------------------- */

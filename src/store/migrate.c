@@ -46,8 +46,8 @@ static const char registry_sql[] =
 /* For this database only: the role may have others. */
 #define ROLE_SETTINGS                                                                              \
 	"array[['lock_timeout', '2s'], ['idle_in_transaction_session_timeout', '10s'],\n"          \
-	"	['client_connection_check_interval', '1s'],\n"                                     \
-	"	['default_transaction_isolation', 'read committed'],\n"                            \
+	"	['client_connection_check_interval', '1s'],\n"                                           \
+	"	['default_transaction_isolation', 'read committed'],\n"                                  \
 	"	['plan_cache_mode', 'force_generic_plan']]"
 
 static const char settings_sql[] =
@@ -258,9 +258,9 @@ static enum store_result advance(struct runner *runner, bool *done)
 /* Whether there is a table to read what was applied from. */
 static enum store_result find_registry(struct runner *runner, bool *found)
 {
-	PGresult *res = query(runner, "schema",
-			      "select 1 where to_regclass('taskcell.migrations') is not null", 0,
-			      NULL);
+	PGresult *res =
+		query(runner, "schema",
+		      "select 1 where to_regclass('taskcell.migrations') is not null", 0, NULL);
 
 	*found = PQntuples(res) != 0;
 	PQclear(res);

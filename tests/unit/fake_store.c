@@ -310,7 +310,6 @@ enum store_result store_throttle_address(struct store *s, const char *key, int64
 	}
 	t->hits++;
 	t->counted_at = now;
-	out->remaining = limit - t->hits;
 	return STORE_OK;
 }
 
@@ -339,7 +338,6 @@ enum store_result store_throttle_reserve(struct store *s, const char *key, struc
 	t->hits++;
 	t->counted_at = now;
 	s->reserved_at = now;
-	out->remaining = t->hits < THROTTLE_FREE_FAILURES ? THROTTLE_FREE_FAILURES - t->hits : 0;
 	return STORE_OK;
 }
 

@@ -17,6 +17,13 @@ static void test_defaults(void)
 	CU_ASSERT_STRING_EQUAL(s->listen, "/run/taskcell/taskcell.sock");
 	CU_ASSERT_STRING_EQUAL(s->listen_auth, "/run/taskcell/auth.sock");
 	CU_ASSERT_STRING_EQUAL(s->listen_group, "");
+	CU_ASSERT_STRING_EQUAL(s->user, "");
+	CU_ASSERT_STRING_EQUAL(s->group, "");
+	CU_ASSERT_STRING_EQUAL(s->pid_file, "");
+	CU_ASSERT_STRING_EQUAL(s->log_file, "");
+	CU_ASSERT_EQUAL(s->max_requests, 0);
+	CU_ASSERT_EQUAL(s->keep_connections, 512);
+	CU_ASSERT_TRUE(s->prepared_statements);
 	CU_ASSERT_EQUAL(s->workers, 8);
 	CU_ASSERT_EQUAL(s->auth_workers, 2);
 	CU_ASSERT_STRING_EQUAL(s->run_dir, "/run/taskcell");
@@ -47,8 +54,14 @@ static void test_defaults(void)
 static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"listen_auth = [::1]:9001\n"
 				"listen_group = www-data\n"
+				"user = nobody\n"
+				"group = nogroup\n"
+				"pid_file = /run/x.pid\n"
+				"log_file = /var/log/x\n"
 				"workers = 3\n"
 				"auth_workers = 4\n"
+				"max_requests = 1000\n"
+				"keep_connections = 2\n"
 				"run_dir = /var/run/x\n"
 				"mount = /t\n"
 				"request_timeout = 16\n"
@@ -56,6 +69,7 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"connect_timeout = 2001\n"
 				"stop_timeout = 21\n"
 				"database = (set)\n"
+				"prepared_statements = off\n"
 				"jwt_secret = (set)\n"
 				"jwt_issuer = me\n"
 				"jwt_audience = you and me\n"
@@ -212,6 +226,48 @@ static void test_sample(void)
 	free(after);
 }
 
+static void test_reload(void)
+{
+	static const char base[] = "database = " DB "\njwt_secret = " KEY32 "\n";
+	static const struct {
+		const char *line;
+		const char *frozen; /* the key that needs a restart, NULL: none */
+	} cases[] = {
+		{ "", NULL },
+		{ "workers = 3\nlog_level = debug\nscrypt_cost = 12\nthrottle = off\n", NULL },
+		{ "listen = /elsewhere\n", "listen" },
+		{ "auth_workers = 0\n", "listen_auth" },
+		{ "run_dir = /elsewhere\n", "run_dir" },
+		{ "user = nobody\n", "user" },
+		{ "pid_file = /elsewhere\n", "pid_file" },
+		{ "log_file = /elsewhere\n", "log_file" },
+	};
+	struct settings *old, *fresh;
+
+	plain_environment();
+	old = load_conf(base);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(old);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char given[512], expected[128] = "", *text = NULL;
+		size_t len = 0;
+		FILE *errors = open_memstream(&text, &len);
+
+		snprintf(given, sizeof(given), "%s%s", base, cases[i].line);
+		fresh = load_conf(given);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(fresh);
+		CU_ASSERT_EQUAL(settings_may_replace(old, fresh, errors), !cases[i].frozen);
+		fclose(errors);
+		if (cases[i].frozen)
+			snprintf(expected, sizeof(expected),
+				 "%s: cannot change while the server runs; restart it\n",
+				 cases[i].frozen);
+		CU_ASSERT_STRING_EQUAL(text, expected);
+		free(text);
+		settings_free(fresh);
+	}
+	settings_free(old);
+}
+
 static void test_path(void)
 {
 	const char *expected =
@@ -234,6 +290,7 @@ CU_TestInfo value_tests[] = {
 	{ "every key by environment", test_every_key_by_environment },
 	{ "forms accepted", test_forms_accepted },
 	{ "print redacts", test_print_redacts },
+	{ "reload", test_reload },
 	{ "path", test_path },
 	CU_TEST_INFO_NULL,
 };
