@@ -2,20 +2,22 @@
 
 -- name: fitness
 -- scope: admin
--- One column a demand, in the order of the messages in src/store/check.c. (With row_security off
--- nothing of ours can even be prepared.)
+-- One column a demand, in the order of the messages in src/store/check.c; then what tells a pooler.
 select not r.rolsuper and not r.rolbypassrls,
        coalesce(current_setting('taskcell.admin', true), '') <> 'on',
        (select count(*) = 2 from pg_catalog.pg_class c
          where c.oid in ('taskcell.users'::regclass, 'taskcell.tasks'::regclass)
            and c.relrowsecurity and c.relforcerowsecurity),
+       current_setting('row_security') = 'on',
        (select count(*) = $1::bigint from taskcell.migrations)
        and exists (select from taskcell.migrations m
                     where m.version = $1::bigint and m.checksum = $2::text),
        current_setting('default_transaction_isolation') = 'read committed',
        current_setting('lock_timeout') <> '0',
        current_setting('idle_in_transaction_session_timeout') <> '0',
-       current_setting('client_connection_check_interval') <> '0'
+       current_setting('client_connection_check_interval') <> '0',
+       exists (select from pg_catalog.pg_prepared_statements p where p.name = 'fitness'),
+       pg_backend_pid()::bigint
   from pg_catalog.pg_roles r
  where r.rolname = current_user;
 

@@ -12,7 +12,7 @@ on conflict (key) do update
                       else t.ends_at end,
        counted_at = excluded.counted_at
  where t.hits < $2::bigint or t.ends_at <= excluded.counted_at
-returning hits;
+returning key;
 
 -- name: throttle_reserve
 -- scope: pre_user
@@ -29,7 +29,7 @@ on conflict (key) do update
                            * least(power(2, least(t.hits - $2::bigint, 30)), $3::bigint) end,
        counted_at = excluded.counted_at
  where t.ends_at <= excluded.counted_at
-returning hits, counted_at;
+returning counted_at;
 
 -- name: throttle_wait
 -- scope: pre_user

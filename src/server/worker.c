@@ -104,6 +104,7 @@ static int world_make(struct world *w, const struct worker *worker)
 		.conninfo = s->database,
 		.connect_timeout_ms = (int)s->connect_timeout,
 		.statement_timeout_ms = (int)s->statement_timeout,
+		.prepared_statements = s->prepared_statements,
 	};
 
 	*w = (struct world){ .gate = { .fd = -1, .held = -1 } };
@@ -141,11 +142,14 @@ static int world_make(struct world *w, const struct worker *worker)
 
 static bool serve_one(struct world *w, const struct worker *worker, size_t entry)
 {
-	unsigned limit = worker->alone ? (unsigned)worker->settings->request_timeout : 0;
+	int64_t timeout = worker->settings->request_timeout, now = clock_monotonic_us();
+	unsigned limit = worker->alone ? (unsigned)timeout : 0;
 	struct request request;
 	enum fcgi_result r;
 
-	slot_set_state(worker->slot, SLOT_READING, clock_monotonic_us());
+	slot_set_state(worker->slot, SLOT_READING, now);
+	/* in time to say so before the master thinks we are stuck */
+	store_limit(w->app.store, now + timeout * US_PER_SECOND * 3 / 4);
 	(void)alarm(limit);
 	r = fcgi_accept(w->fcgi, entry, w->arena, w->app.mount, &request);
 	if (r == FCGI_REQUEST) {

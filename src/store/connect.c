@@ -292,6 +292,18 @@ static enum store_result prepare(struct store *store, int64_t deadline)
 	return r;
 }
 
+void store_limit(struct store *store, int64_t until)
+{
+	store->until = until;
+}
+
+int64_t link_deadline(const struct store *store, int timeout_ms)
+{
+	int64_t deadline = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+
+	return store->until != 0 && store->until < deadline ? store->until : deadline;
+}
+
 /* Or each call would wait for a host that is silent. One that refuses costs next to nothing, and is
  * asked again by the next call. */
 static void rest(struct store *store, int64_t began)
@@ -304,7 +316,7 @@ static void rest(struct store *store, int64_t began)
 enum store_result link_ensure(struct store *store, bool *fresh)
 {
 	int64_t began = clock_monotonic_us();
-	int64_t deadline = began + store->connect_timeout_ms * INT64_C(1000);
+	int64_t deadline = link_deadline(store, store->connect_timeout_ms);
 	enum store_result r = STORE_UNAVAILABLE;
 	char why[PG_WHY_MAX];
 

@@ -253,8 +253,9 @@ enum pg_outcome pg_exchange(PGconn *conn, struct pg_exchange *x)
 			return p.outcome == PG_LOST && !sent ? PG_UNSENT : p.outcome;
 		if (pg_wait(conn, (short)(sent ? POLLIN : POLLIN | POLLOUT), x->deadline) == 0)
 			return PG_LATE;
+		/* It flushes before it reads, so the Sync may have left after all. */
 		if (PQconsumeInput(conn) != 1)
-			return sent ? PG_LOST : PG_UNSENT;
+			return PG_LOST;
 	}
 }
 
@@ -296,13 +297,16 @@ static enum store_result judge(const struct pg_call *call, const struct pg_excha
 		bool rerun;
 		enum store_result result;
 	} known[] = {
-		{ "40001", true, STORE_BUSY },     /* serialization failure */
-		{ "40P01", true, STORE_BUSY },     /* deadlock */
-		{ "55P03", false, STORE_BUSY },    /* lock not available */
-		{ "57014", false, STORE_BUSY },    /* cancelled */
-		{ "22021", false, STORE_REFUSED }, /* not a character */
-		{ "22003", false, STORE_REFUSED }, /* number out of range */
-		{ "22008", false, STORE_REFUSED }, /* time out of range */
+		{ "40001", true, STORE_BUSY },         /* serialization failure */
+		{ "40P01", true, STORE_BUSY },         /* deadlock */
+		{ "55P03", false, STORE_BUSY },        /* lock not available */
+		{ "57014", false, STORE_BUSY },        /* cancelled */
+		{ "53100", false, STORE_BUSY },        /* disk full */
+		{ "53200", false, STORE_BUSY },        /* out of memory */
+		{ "25006", false, STORE_UNAVAILABLE }, /* read-only: a standby */
+		{ "22021", false, STORE_REFUSED },     /* not a character */
+		{ "22003", false, STORE_REFUSED },     /* number out of range */
+		{ "22008", false, STORE_REFUSED },     /* time out of range */
 	};
 	const char *state = PQresultErrorField(x->error, PG_DIAG_SQLSTATE);
 	const struct pg_step *step = x->failed < call->n ? &call->steps[x->failed] : NULL;
@@ -356,7 +360,8 @@ static enum store_result attempt(struct store *store, struct pg_call *call, int6
 		}
 		r = judge(call, &x, &rerun);
 		*verdict = rerun ? RERUN : FINAL;
-		if (x.failed == call->n)
+		/* after a read-only server, another host of the list may be found */
+		if (x.failed == call->n || r == STORE_UNAVAILABLE)
 			link_close(store);
 		break;
 	case PG_UNSENT:
@@ -391,13 +396,15 @@ enum store_result pg_run(struct store *store, struct arena *arena, struct pg_cal
 	for (;;) {
 		enum verdict verdict;
 		bool fresh;
-		enum store_result r = link_ensure(store, &fresh);
+		enum store_result r;
 
+		if (store->until != 0 && clock_monotonic_us() >= store->until)
+			return STORE_UNAVAILABLE;
+		r = link_ensure(store, &fresh);
 		if (r != STORE_OK)
 			return r;
 		if (fresh || deadline == 0)
-			deadline =
-				clock_monotonic_us() + store->statement_timeout_ms * INT64_C(1000);
+			deadline = link_deadline(store, store->statement_timeout_ms);
 		r = attempt(store, call, deadline, &verdict);
 		if (verdict == RESEND && !resent) {
 			resent = true;

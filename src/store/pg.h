@@ -17,6 +17,7 @@ struct store {
 	char *conninfo;
 	int connect_timeout_ms;
 	int statement_timeout_ms;
+	int64_t until; /* of the request; 0: none */
 	bool prepared;
 	bool pooled;      /* prepared statements get lost: nothing works with them */
 	int64_t retry_at; /* clock_monotonic_us; before it no connection is tried */
@@ -107,6 +108,8 @@ int pg_wait(const PGconn *, short events, int64_t deadline) MUST_CHECK;
 /* Sees to it that there is a connection that looks alive, with everything prepared and checked.
  * STORE_OK, STORE_UNAVAILABLE or STORE_UNFIT. */
 enum store_result link_ensure(struct store *, bool *fresh) MUST_CHECK;
+/* The end of a step that may take so long and begins now, within the request's. */
+int64_t link_deadline(const struct store *, int timeout_ms);
 /* Drops the connection, without and with a record of it. */
 void link_close(struct store *);
 void link_lost(struct store *, const char *why);

@@ -61,7 +61,7 @@ def test_check(run):
     ("listen = /" + "x" * 120, "listen", ["107"]),
     ("listen = 0.0.0.0:9000", "listen", []),
     ("statement_timeout = 20000", "statement_timeout", ["request_timeout"]),
-    ("wrokers = 3", "wrokers", ["workers"]),
+    ("wrokers = 3", "wrokers", ["unknown"]),
     ("nonsense_key = 3", "nonsense_key", ["unknown"]),
 ])
 def test_a_bad_value_is_named(run, line, key, words):

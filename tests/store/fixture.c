@@ -24,7 +24,8 @@ enum {
 };
 
 struct store_options fixture_options = { .connect_timeout_ms = 20000,
-					 .statement_timeout_ms = 20000 };
+					 .statement_timeout_ms = 20000,
+					 .prepared_statements = true };
 static const char *admin_conninfo;
 
 /* --- connections ----------------------------------------------------------------------------- */
@@ -37,6 +38,7 @@ static void report(void *arg, const char *line)
 
 int fixture_setup(void)
 {
+	const char *prepared = getenv("TEST_PREPARED_STATEMENTS");
 	enum store_result r;
 
 	if (fixture_options.conninfo != NULL)
@@ -45,7 +47,9 @@ int fixture_setup(void)
 	admin_conninfo = getenv("DATABASE_ADMIN_URL");
 	if (fixture_options.conninfo == NULL || admin_conninfo == NULL)
 		fatal("no database: run this behind tests/with-postgres");
-	r = migrate(&fixture_options, report, NULL);
+	if (prepared != NULL && strcmp(prepared, "off") == 0)
+		fixture_options.prepared_statements = false;
+	r = migrate(&fixture_options, false, report, NULL);
 	if (r != STORE_OK)
 		fatal("migrate: store result %d", (int)r);
 	return 0;

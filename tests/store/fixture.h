@@ -8,7 +8,8 @@
 
 #include "store/store.h"
 
-/* For CU_SuiteInfo.pInitFunc: reads DATABASE_URL and DATABASE_ADMIN_URL and migrates once. */
+/* For CU_SuiteInfo.pInitFunc: reads DATABASE_URL and DATABASE_ADMIN_URL and migrates once. With
+ * TEST_PREPARED_STATEMENTS=off the stores of the tests prepare nothing. */
 int fixture_setup(void);
 
 /* The options of fixture_store(): the ordinary role, time-outs that a loaded machine keeps. */

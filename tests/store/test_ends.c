@@ -4,29 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "cunit.h"
-#include "store/fixture.h"
-
-static struct store *store;
-static struct arena *arena;
-static PGconn *admin;
-
-static int setup(void)
-{
-	fixture_setup();
-	store = fixture_store();
-	arena = arena_new(16 * 1024 * 1024);
-	admin = fixture_admin();
-	return 0;
-}
-
-static int teardown(void)
-{
-	PQfinish(admin);
-	arena_free(arena);
-	store_close(store);
-	return 0;
-}
+#include "store/suite.h"
 
 /* --- the end of a session -------------------------------------------------------------------- */
 
@@ -319,8 +297,8 @@ static CU_TestInfo connection_tests[] = {
 };
 
 static CU_SuiteInfo suites[] = {
-	{ "sessions", setup, teardown, NULL, NULL, session_tests },
-	{ "connections", setup, teardown, NULL, NULL, connection_tests },
+	SUITE("sessions", session_tests),
+	SUITE("connections", connection_tests),
 	CU_SUITE_INFO_NULL,
 };
 

@@ -3,29 +3,7 @@
 #include "base/base.h"
 
 #include "base/clock.h"
-#include "cunit.h"
-#include "store/fixture.h"
-
-static struct store *store;
-static struct arena *arena;
-static PGconn *admin;
-
-static int setup(void)
-{
-	fixture_setup();
-	store = fixture_store();
-	arena = arena_new(16 * 1024 * 1024);
-	admin = fixture_admin();
-	return 0;
-}
-
-static int teardown(void)
-{
-	PQfinish(admin);
-	arena_free(arena);
-	store_close(store);
-	return 0;
-}
+#include "store/suite.h"
 
 /* --- login ----------------------------------------------------------------------------------- */
 
@@ -279,7 +257,7 @@ static CU_TestInfo login_tests[] = {
 };
 
 static CU_SuiteInfo suites[] = {
-	{ "login", setup, teardown, NULL, NULL, login_tests },
+	SUITE("login", login_tests),
 	CU_SUITE_INFO_NULL,
 };
 

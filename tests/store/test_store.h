@@ -2,22 +2,7 @@
 #ifndef TASKCELL_TESTS_STORE_TEST_STORE_H
 #define TASKCELL_TESTS_STORE_TEST_STORE_H
 
-#include "cunit.h"
-#include "store/fixture.h"
-
-/* Of the suite that runs: made by suite_setup(). The arena is emptied before each test. */
-extern struct store *store;
-extern struct arena *arena;
-extern PGconn *admin;
-
-int suite_setup(void);
-int suite_teardown(void);
-void test_setup(void);
-
-#define SUITE(name, tests)                                                                         \
-	{                                                                                          \
-		name, suite_setup, suite_teardown, test_setup, NULL, tests                         \
-	}
+#include "store/suite.h"
 
 /* Everything that is logged between the two goes into the text, which log_stop() ends the life of.
  */
@@ -29,6 +14,7 @@ unsigned occurrences(const char *text, const char *word);
 extern CU_TestInfo task_tests[];    /* test_store_tasks.c */
 extern CU_TestInfo link_tests[];    /* test_store_link.c */
 extern CU_TestInfo outcome_tests[]; /* test_store_link.c */
+extern CU_TestInfo host_tests[];    /* test_store_hosts.c */
 extern CU_TestInfo migrate_tests[]; /* test_store_migrate.c */
 
 #endif

@@ -4,10 +4,6 @@
 #include "store/test_store.h"
 
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "store/migrate.h"
@@ -82,6 +78,28 @@ static void test_sqlstates(void)
 		CU_ASSERT(create_in(store, "after a fault") == STORE_OK);
 	}
 	CU_ASSERT_EQUAL(tasks_named("secret title"), 0);
+}
+
+/* Once a prepared statement is not there, the next may be another's: this store is done with them. */
+static void test_statement_gone(void)
+{
+	struct store *doomed = fixture_store();
+	const char *log;
+	const bool on = fixture_options.prepared_statements;
+
+	fixture_account(store, &account);
+	fault("26000", 1);
+	log_start();
+	CU_ASSERT_EQUAL(create_in(doomed, "gone"), on ? STORE_UNFIT : STORE_FAILED);
+	no_fault();
+	CU_ASSERT_EQUAL(create_in(doomed, "gone"), on ? STORE_UNFIT : STORE_OK);
+	CU_ASSERT_EQUAL(store_ready(doomed), on ? STORE_UNFIT : STORE_OK);
+	log = log_read();
+	CU_ASSERT_EQUAL(occurrences(log, "event="), 1);
+	CU_ASSERT_EQUAL(occurrences(log, "set prepared_statements = off"), on);
+	log_stop();
+	CU_ASSERT_EQUAL(tasks_named("gone"), !on);
+	store_close(doomed);
 }
 
 static void test_reruns(void)
@@ -319,34 +337,6 @@ static void test_no_server(void)
 	store_close(lost);
 }
 
-/* The first host of a list takes the connection and says nothing: the second is found in time. */
-static void test_silent_host(void)
-{
-	char dir[] = "/tmp/taskcell-silent.XXXXXX";
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct store_options options = fixture_options;
-	PGconn *ordinary = fixture_ordinary();
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct store *patient;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.%s", dir,
-		 PQport(ordinary));
-	CU_ASSERT_FATAL(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-	CU_ASSERT_FATAL(listen(fd, 5) == 0);
-	options.connect_timeout_ms = 3000;
-	options.conninfo =
-		arena_printf(arena, "host=%s,%s port=%s dbname=%s user=%s", dir, PQhost(ordinary),
-			     PQport(ordinary), PQdb(ordinary), PQuser(ordinary));
-	patient = store_open(&options);
-	CU_ASSERT(store_check(patient) == STORE_OK);
-	store_close(patient);
-	PQfinish(ordinary);
-	close(fd);
-	unlink(address.sun_path);
-	rmdir(dir);
-}
-
 /* --- fitness --------------------------------------------------------------------------------- */
 
 static void expect_unfit(struct store *s, const char *message)
@@ -436,6 +426,8 @@ static void test_unfit_schema(void)
 		fixture_exec(admin, "%s", cases[i].undo);
 	}
 	CU_ASSERT(store_ready(store) == STORE_OK);
+	if (!fixture_options.prepared_statements)
+		return;
 	/* A column that is gone shows when statements are prepared, not when a person comes. */
 	fixture_exec(admin, "alter table taskcell.throttle rename hits to strikes");
 	end_backends();
@@ -450,6 +442,7 @@ static void test_unfit_schema(void)
 
 CU_TestInfo outcome_tests[] = {
 	{ "SQLSTATEs", test_sqlstates },
+	{ "a prepared statement is gone", test_statement_gone },
 	{ "reruns", test_reruns },
 	{ "failed commit", test_failed_commit },
 	CU_TEST_INFO_NULL,
@@ -463,7 +456,6 @@ CU_TestInfo link_tests[] = {
 	{ "deadline", test_deadline },
 	{ "frozen server", test_frozen_server },
 	{ "no server", test_no_server },
-	{ "silent host", test_silent_host },
 	{ "strong roles", test_strong_roles },
 	{ "unfit settings", test_unfit_settings },
 	{ "unfit schema", test_unfit_schema },

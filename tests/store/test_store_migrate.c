@@ -2,6 +2,9 @@
 
 #include "store/test_store.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/log.h"
 #include "store/migrate.h"
 
@@ -21,7 +24,16 @@ static enum store_result migrated(const char *conninfo)
 
 	options.conninfo = conninfo;
 	report_text[0] = '\0';
-	return migrate(&options, report, NULL);
+	return migrate(&options, false, report, NULL);
+}
+
+static enum store_result foreseen(const char *conninfo)
+{
+	struct store_options options = fixture_options;
+
+	options.conninfo = conninfo;
+	report_text[0] = '\0';
+	return migrate(&options, true, report, NULL);
 }
 
 /* A new empty database and how the ordinary role gets there. */
@@ -64,6 +76,67 @@ static void test_given_schema(void)
 	fixture_exec(owner, "create schema taskcell authorization taskcell");
 	PQfinish(owner);
 	CU_ASSERT(migrated(conninfo) == STORE_OK);
+}
+
+/* The exit status of taskcellctl, which the same build has made. */
+static int dry_run(const char *conninfo)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) / 2);
+	int status;
+	pid_t pid;
+
+	CU_ASSERT_FATAL(len > 0 && (size_t)len < sizeof(path) / 2);
+	path[len] = '\0';
+	*strrchr(path, '/') = '\0';
+	snprintf(path + strlen(path), sizeof(path) / 2, "/../../taskcellctl");
+	fflush(NULL);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0) {
+		setenv("TASKCELL_DATABASE", conninfo, 1);
+		execl(path, path, "-c", "/dev/null", "migrate", "--dry-run", (char *)NULL);
+		_exit(127);
+	}
+	CU_ASSERT_FATAL(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_dry_run(void)
+{
+	static const char nothing[] =
+		"select (select count(*) from pg_namespace where nspname = 'taskcell')"
+		" + (select count(*) from pg_db_role_setting join pg_database d on d.oid ="
+		" setdatabase where datname = current_database())";
+	const char *conninfo = database("foreseen", "taskcell");
+	PGconn *conn = PQconnectdb(conninfo);
+
+	CU_ASSERT(foreseen(conninfo) == STORE_STALE);
+	CU_ASSERT_STRING_EQUAL(report_text,
+			       "0001_accounts_and_tasks would be applied\n"
+			       "role setting lock_timeout would become 2s\n"
+			       "role setting idle_in_transaction_session_timeout would become 10s\n"
+			       "role setting client_connection_check_interval would become 1s\n"
+			       "role setting default_transaction_isolation would become"
+			       " read committed\n"
+			       "role setting plan_cache_mode would become force_generic_plan\n");
+	CU_ASSERT_EQUAL(dry_run(conninfo), 2);
+	CU_ASSERT_EQUAL(fixture_int(conn, nothing), 0);
+	CU_ASSERT(migrated(conninfo) == STORE_OK);
+	CU_ASSERT(foreseen(conninfo) == STORE_OK);
+	CU_ASSERT_STRING_EQUAL(report_text, "up to date\n");
+	CU_ASSERT_EQUAL(dry_run(conninfo), 0);
+	/* Only what differs, and it stays as it is. */
+	fixture_exec(conn, "alter role taskcell in database foreseen set lock_timeout = '3s'");
+	CU_ASSERT(foreseen(conninfo) == STORE_STALE);
+	CU_ASSERT_STRING_EQUAL(report_text, "role setting lock_timeout would become 2s\n");
+	CU_ASSERT(foreseen(conninfo) == STORE_STALE);
+	fixture_exec(conn, "update taskcell.migrations set checksum = 'x' where version = 1");
+	CU_ASSERT(foreseen(conninfo) == STORE_UNFIT);
+	CU_ASSERT_EQUAL(occurrences(report_text, "was changed"), 1);
+	CU_ASSERT_EQUAL(dry_run(conninfo), 1);
+	CU_ASSERT_EQUAL(dry_run("host=/nowhere user=none"), 1);
+	PQfinish(conn);
 }
 
 static void run_migrate(struct racer *racer, void *arg, void *result)
@@ -140,7 +213,11 @@ static void test_failing_migration(void)
 }
 
 CU_TestInfo migrate_tests[] = {
-	{ "fresh database", test_fresh_database },       { "given schema", test_given_schema },
-	{ "racing runners", test_racing_runners },       { "refusals", test_refusals },
-	{ "failing migration", test_failing_migration }, CU_TEST_INFO_NULL,
+	{ "fresh database", test_fresh_database },
+	{ "given schema", test_given_schema },
+	{ "racing runners", test_racing_runners },
+	{ "refusals", test_refusals },
+	{ "failing migration", test_failing_migration },
+	{ "dry run", test_dry_run },
+	CU_TEST_INFO_NULL,
 };

@@ -113,7 +113,7 @@ static void test_list(void)
 
 static void test_list_cursors(void)
 {
-	static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1, INT64_MAX - 1, INT64_MAX };
+	static const int64_t times[] = { -INT64_MAX / 2, -1, INT64_MAX - 1, INT64_MAX };
 	struct task_query query = { .limit = 10, .has_cursor = true };
 	struct task_list list;
 
