@@ -5,6 +5,7 @@
 #include "api/reply.h"
 #include "api/throttle.h"
 #include "base/log.h"
+#include "http/text.h"
 #include "security/password.h"
 #include "security/refresh_token.h"
 
@@ -13,7 +14,7 @@ enum {
 	EMAIL_LOCAL_MAX = 64,
 	LABEL_MAX = 63,
 	NAME_MAX_LENGTH = 100,
-	USER_AGENT_KEPT = 255,
+	USER_AGENT_MAX = 255,
 };
 
 /* --- bodies ---------------------------------------------------------------------------------- */
@@ -115,17 +116,13 @@ static const char *email_key(struct arena *a, const char *email)
 
 static struct new_session new_session(struct call *c)
 {
-	const char *agent = c->request->user_agent;
-
 	return (struct new_session){
 		.id = uuid_v7(),
 		.key_id = keys_active_id(c->app->keys),
 		.idle_s = c->app->refresh_idle_s,
 		.absolute_s = c->app->refresh_absolute_s,
-		.ip = c->request->remote_addr,
-		.user_agent =
-			agent ? arena_strndup(c->arena, agent, strnlen(agent, USER_AGENT_KEPT))
-			      : NULL,
+		.ip = client_address(c),
+		.user_agent = text_keep(c->arena, c->request->user_agent, USER_AGENT_MAX),
 	};
 }
 

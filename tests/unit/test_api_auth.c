@@ -275,6 +275,59 @@ static void login_starts_a_session_each_time(void)
 	world_free(w);
 }
 
+/* What the web server hands over may be any bytes; the database takes UTF-8 alone. */
+static void login_keeps_what_is_text(void)
+{
+	struct world *w = world_new();
+	char umlauts[402] = "x", address[66];
+	const struct {
+		const char *agent, *kept;
+		size_t len;
+	} agents[] = {
+		{ "caf\xe9", NULL, 0 },
+		{ "caf\xc3\xa9", "caf\xc3\xa9", 5 },
+		{ "a\x80z", NULL, 0 },
+		{ umlauts, umlauts, 255 },
+		{ umlauts + 1, umlauts + 1, 254 },
+		{ "control \x01\x7f", "control \x01\x7f", 10 },
+	};
+	const struct {
+		const char *address, *kept;
+	} addresses[] = {
+		{ "\xff\xfe", "" },
+		{ "", "" },
+		{ "unix:", "unix:" },
+		{ address, address + 1 },
+	};
+
+	for (size_t i = 1; i < sizeof(umlauts) - 1; i += 2)
+		memcpy(umlauts + i, "\xc3\xa4", 3);
+	memset(address, 'x', sizeof(address));
+	address[65] = '\0';
+	(void)person_new(w, "ada@example.org");
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
+		const char *is;
+
+		CHECK(ASK(w, LOGIN, .body = credentials(w, "ada@example.org", PASSWORD),
+			  .agent = agents[i].agent),
+		      200, NULL);
+		is = w->store->sessions[w->store->n_sessions - 1].user_agent;
+		CU_ASSERT(agents[i].kept ? is && strlen(is) == agents[i].len &&
+						   strncmp(is, agents[i].kept, agents[i].len) == 0
+					 : !is);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		CHECK(ASK(w, LOGIN, .body = credentials(w, "ada@example.org", PASSWORD),
+			  .address = addresses[i].address),
+		      200, NULL);
+		CU_ASSERT_STRING_EQUAL(w->store->sessions[w->store->n_sessions - 1].ip,
+				       addresses[i].kept);
+		CU_ASSERT(fake_throttle_of(w->store, format(w, "address:%s", addresses[i].kept)) !=
+			  NULL);
+	}
+	world_free(w);
+}
+
 static void login_tells_nothing_of_accounts(void)
 {
 	struct world *w = world_new();
@@ -466,6 +519,7 @@ CU_TestInfo auth_tests[] = {
 	{ "register: passwords", register_judges_passwords },
 	{ "register: all errors at once", register_tells_all_errors_at_once },
 	{ "login: a session each time", login_starts_a_session_each_time },
+	{ "login: what is text", login_keeps_what_is_text },
 	{ "login: nothing of accounts", login_tells_nothing_of_accounts },
 	{ "login: rehash", login_rehashes_when_the_cost_grows },
 	{ "login: a hash changed meanwhile", login_survives_a_rehash_alone },

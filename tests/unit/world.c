@@ -322,7 +322,7 @@ static struct request request_of(struct world *w, const struct ask *q)
 		.content_type = *type ? type : NULL,
 		.if_match = q->if_match,
 		.prefer = q->prefer,
-		.user_agent = "test/1.0",
+		.user_agent = q->agent ? q->agent : "test/1.0",
 		.remote_addr = q->address ? q->address : "192.0.2.1",
 		.request_id = q->request_id ? q->request_id : format(w, "request-%u", ++w->asked),
 		.body_state = q->state,

@@ -47,6 +47,7 @@ struct ask {
 	const char *if_match;
 	const char *prefer;
 	const char *address;    /* NULL: 192.0.2.1 */
+	const char *agent;      /* NULL: test/1.0 */
 	const char *request_id; /* NULL: a new one */
 	enum body_state state;
 };
