@@ -31,7 +31,7 @@ void text_trim(const char **s, size_t *len)
 	}
 	while (start < end) {
 		before = u8_prev(&c, end, start);
-		if (!before || !uc_is_property_white_space(c))
+		if (!uc_is_property_white_space(c))
 			break;
 		end = before;
 	}

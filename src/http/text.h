@@ -1,4 +1,4 @@
-/* Unicode questions about strings. They are valid UTF-8, but for those of the first and the last. */
+/* Unicode questions about strings, which are valid UTF-8 but for the first and the last one. */
 #ifndef TASKCELL_HTTP_TEXT_H
 #define TASKCELL_HTTP_TEXT_H
 

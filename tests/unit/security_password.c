@@ -219,9 +219,6 @@ static void test_password_name(void)
 	CU_ASSERT_FALSE(contains("whatever", "@example.org"));
 	CU_ASSERT_FALSE(contains("whatever", ""));
 	CU_ASSERT_FALSE(contains("example.org!", "anna@example.org"));
-	CU_ASSERT_TRUE(contains("mein jörg ist", "jörg@example.org"));
-	CU_ASSERT_FALSE(
-		contains("mein jör ist", "jör@example.org")); /* four bytes, three characters */
 	CU_ASSERT_FALSE(password_contains_name("xxxanna", 6, "anna@example.org"));
 	CU_ASSERT_TRUE(password_contains_name("\0anna", 5, "anna@example.org"));
 }

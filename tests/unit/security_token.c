@@ -81,9 +81,6 @@ static void test_token_round_trip(void)
 	CU_ASSERT_TRUE(uuid_equal(&out.session_id, &claims.session_id));
 	CU_ASSERT(out.issued_at == NOW && out.expires_at == NOW + LIFE);
 	CU_ASSERT_STRING_NOT_EQUAL(token, genuine()); /* jti */
-	token = token_issue(keys, arena, &claims, NULL);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
-	CU_ASSERT(verify(token) == TOKEN_OK);
 }
 
 /* The base of the attacks below: what is forged without a flaw passes. */
@@ -349,7 +346,7 @@ static void test_token_headers(void)
 		jwt_free(jwt);
 	}
 	/* another server's token, and the same with our header */
-	token = token_issue(other_keys, arena, &claims, NULL);
+	token = token_issue(other_keys, arena, &claims, "anna@example.org");
 	CU_ASSERT(verify(token) == TOKEN_INVALID);
 	CU_ASSERT(verify(arena_printf(arena, "%s%s", genuine_header(), strchr(token, '.'))) ==
 		  TOKEN_INVALID);

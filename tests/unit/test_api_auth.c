@@ -425,12 +425,15 @@ static void login_survives_a_rehash_alone(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct world *w = world_new();
+		const struct answer *a;
 
 		(void)person_new(w, "ada@example.org");
 		w->store->hook_call = 4;
 		w->store->hook = cases[i].hook;
-		CHECK(login(w, "ada@example.org", PASSWORD), cases[i].status,
-		      cases[i].status == 200 ? NULL : "invalid_credentials");
+		a = login(w, "ada@example.org", PASSWORD);
+		CHECK(a, cases[i].status, cases[i].status == 200 ? NULL : "invalid_credentials");
+		CU_ASSERT((strstr(a->log, " reason=credential_changed ") != NULL) ==
+			  (cases[i].status == 401));
 		CU_ASSERT(w->store->n_calls == cases[i].calls);
 		CU_ASSERT(w->store->n_sessions == (cases[i].status == 200 ? 2 : 1));
 		/* a login that lost is a failure that stays counted */

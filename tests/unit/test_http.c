@@ -114,7 +114,7 @@ static void test_response(void)
 
 	r.status = 200;
 	r.content_type = "text/plain";
-	buf_puts(&r.body, "body");
+	buf_append(&r.body, "body", 4);
 	response_reset(&r);
 	CU_ASSERT(!r.status && !r.content_type && !r.body.len && !r.headers.overflow);
 	response_free(&r);
@@ -154,7 +154,7 @@ static void test_problem(void)
 
 	response_init(&r);
 	response_header(&r, "Kept", "yes");
-	buf_puts(&r.body, "half an answer");
+	buf_printf(&r.body, "half an answer");
 	problem_write(&r, &(struct problem){ .error = API_NOT_FOUND, .request_id = "r-1" });
 	CU_ASSERT_EQUAL(r.status, 404);
 	CU_ASSERT_STRING_EQUAL(r.content_type, "application/problem+json");

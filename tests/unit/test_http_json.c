@@ -46,15 +46,13 @@ static void test_writer_shapes(void)
 	json_bool(&w, false);
 	json_null(&w);
 	json_string(&w, NULL);
-	json_string_n(&w, NULL, 3);
 	json_string(&w, "");
-	json_string_n(&w, "abc", 2);
 	json_int(&w, 0);
 	json_array_close(&w);
 	CU_ASSERT(written(&b, "[{\"a\":\"x\",\"b\":[],\"c\":{},\"d\":true},"
 			      "{\"id\":\"0193abcd-ef01-7234-89ab-cdef01234567\","
 			      "\"at\":\"2023-11-14T22:13:20.123Z\"},"
-			      "false,null,null,null,\"\",\"ab\",0]"));
+			      "false,null,null,\"\",0]"));
 	buf_free(&b);
 }
 
@@ -91,7 +89,6 @@ static void test_writer_escapes(void)
 		{ BYTES("a\"b\\c"), "\"a\\\"b\\\\c\"" },
 		{ BYTES("\b\t\n\f\r"), "\"\\b\\t\\n\\f\\r\"" },
 		{ BYTES("\x01\x0b\x1f"), "\"\\u0001\\u000b\\u001f\"" },
-		{ BYTES("a\0b"), "\"a\\u0000b\"" },
 		{ BYTES("/<>&'\x7f"), "\"/<>&'\x7f\"" },
 		{ BYTES("\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80"),
 		  "\"\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\"" },
@@ -104,7 +101,7 @@ static void test_writer_escapes(void)
 
 		buf_init(&b, 256);
 		json_begin(&w, &b);
-		json_string_n(&w, cases[i].text, cases[i].len);
+		json_string(&w, cases[i].text);
 		CHECK_CASE(written(&b, cases[i].json), cases[i].json);
 		buf_free(&b);
 	}
