@@ -165,7 +165,7 @@ static void test_problem(void)
 			 "\"request_id\":\"r-1\"}"));
 
 	field_error_add(&fields, "ti\"tle", "too_long", "It is too long.");
-	field_error_add(&fields, "b", "required", "It is required.");
+	field_error_required(&fields, "b");
 	problem_write(&r, &(struct problem){ .error = API_VALIDATION_FAILED,
 					     .request_id = "r",
 					     .fields = &fields,
@@ -176,7 +176,7 @@ static void test_problem(void)
 			 "\"status\":422,\"detail\":\"Other.\",\"code\":\"validation_failed\","
 			 "\"request_id\":\"r\",\"errors\":[{\"field\":\"ti\\\"tle\","
 			 "\"code\":\"too_long\",\"detail\":\"It is too long.\"},{\"field\":\"b\","
-			 "\"code\":\"required\",\"detail\":\"It is required.\"}]}"));
+			 "\"code\":\"required\",\"detail\":\"This field is required.\"}]}"));
 
 	fields.n = 0;
 	problem_write(&r, &(struct problem){ .error = API_PRECONDITION_FAILED,

@@ -368,6 +368,25 @@ const struct answer *ask(struct world *w, const struct ask *q)
 	return a;
 }
 
+const char *credentials(struct world *w, const char *email, const char *password)
+{
+	return format(w, "{\"email\":\"%s\",\"password\":\"%s\"}", email, password);
+}
+
+const struct answer *login(struct world *w, const char *email, const char *password)
+{
+	return ASK(w, LOGIN, .body = credentials(w, email, password));
+}
+
+struct fake_throttle *account_throttle(struct world *w)
+{
+	for (size_t i = 0; i < w->store->n_throttles; i++) {
+		if (strncmp(w->store->throttles[i].key, "account:", 8) == 0)
+			return &w->store->throttles[i];
+	}
+	return NULL;
+}
+
 const char *route_path(struct world *w, const struct route *route, const char *user,
 		       const char *task)
 {

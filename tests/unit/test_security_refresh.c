@@ -5,7 +5,7 @@
 #include "base/codec.h"
 #include "security/refresh_token.h"
 
-#include "security_tests.h"
+#include "test_security.h"
 
 static struct refresh_token refresh_sample(void)
 {
