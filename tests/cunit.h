@@ -4,12 +4,17 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 300 };
 
 /* Runs the suites and returns the exit status: 0 only when tests ran and none failed. */
 static inline int run_suites(CU_SuiteInfo suites[])
 {
 	unsigned bad;
 
+	/* A process or thread that lost its race may wait for ever; its test must not. */
+	(void)alarm(PATIENCE_S);
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
 	if (CU_register_suites(suites) != CUE_SUCCESS) {

@@ -4,7 +4,9 @@
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "api/throttle.h"
+#include "base/codec.h"
 #include "base/log.h"
+#include "http/text.h"
 #include "security/password.h"
 #include "security/refresh_token.h"
 
@@ -13,7 +15,7 @@ enum {
 	EMAIL_LOCAL_MAX = 64,
 	LABEL_MAX = 63,
 	NAME_MAX_LENGTH = 100,
-	USER_AGENT_KEPT = 255,
+	USER_AGENT_MAX = 255,
 };
 
 /* --- bodies ---------------------------------------------------------------------------------- */
@@ -63,12 +65,8 @@ const struct field_table refresh_body = FIELD_TABLE(refresh_fields, struct refre
 
 /* --- e-mail ---------------------------------------------------------------------------------- */
 
-static bool is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* The rule of browsers (HTML, "valid e-mail address"), with a dot in the domain. */
+/* The rule of browsers (HTML, "valid e-mail address"), with a dot in the domain. What passes is
+ * ASCII, so that the field's limit of characters is one of bytes, too. */
 static bool email_is_valid(const char *s, size_t len)
 {
 	const char *at = memchr(s, '@', len);
@@ -78,7 +76,7 @@ static bool email_is_valid(const char *s, size_t len)
 	if (!local || local > EMAIL_LOCAL_MAX)
 		return false;
 	for (size_t i = 0; i < local; i++) {
-		if (!is_alnum(s[i]) && !strchr(".!#$%&'*+/=?^_`{|}~-", s[i]))
+		if (!ascii_is_alnum(s[i]) && !strchr(".!#$%&'*+/=?^_`{|}~-", s[i]))
 			return false;
 	}
 	for (size_t i = local + 1; i < len; i++) {
@@ -87,7 +85,7 @@ static bool email_is_valid(const char *s, size_t len)
 		if (s[i] == '.') {
 			dot = true;
 			label = 0;
-		} else if (is_alnum(s[i]) || (s[i] == '-' && label && next != '.')) {
+		} else if (ascii_is_alnum(s[i]) || (s[i] == '-' && label && next != '.')) {
 			label++;
 		} else {
 			return false;
@@ -104,10 +102,8 @@ static const char *email_key(struct arena *a, const char *email)
 {
 	char *key = arena_strndup(a, email, strlen(email));
 
-	for (char *p = key; *p; p++) {
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p - 'A' + 'a');
-	}
+	for (char *p = key; *p; p++)
+		*p = ascii_lower(*p);
 	return key;
 }
 
@@ -115,35 +111,28 @@ static const char *email_key(struct arena *a, const char *email)
 
 static struct new_session new_session(struct call *c)
 {
-	const char *agent = c->request->user_agent;
-
 	return (struct new_session){
 		.id = uuid_v7(),
 		.key_id = keys_active_id(c->app->keys),
 		.idle_s = c->app->refresh_idle_s,
 		.absolute_s = c->app->refresh_absolute_s,
-		.ip = c->request->remote_addr,
-		.user_agent =
-			agent ? arena_strndup(c->arena, agent, strnlen(agent, USER_AGENT_KEPT))
-			      : NULL,
+		.ip = client_address(c),
+		.user_agent = text_keep(c->arena, c->request->user_agent, USER_AGENT_MAX),
 	};
 }
 
 /* Says who the caller has turned out to be, for the log. */
 static void identify(struct call *c, const struct user *u, const struct session *s)
 {
-	struct principal *p = arena_alloc(c->arena, sizeof(*p));
-
-	p->user_id = u->id;
-	p->session_id = s->id;
-	c->principal = p;
+	c->who = (struct principal){ u->id, s->id };
+	c->principal = &c->who;
 }
 
 /* --- register -------------------------------------------------------------------------------- */
 
 static bool account_is_valid(struct call *c, const struct account_input *in)
 {
-	if (!email_is_valid(in->email.s, in->email.len) || in->email.len > EMAIL_MAX)
+	if (!email_is_valid(in->email.s, in->email.len))
 		field_error_add(&c->fields, "email", "invalid_format",
 				"This is not an e-mail address.");
 	if (password_is_common(in->password.s, in->password.len))
@@ -202,20 +191,23 @@ static enum api_error verify_password(struct call *c, const struct json_text *pa
 {
 	char dummy[PASSWORD_HASH_MAX];
 	enum password_result result;
+	bool passes;
 
 	password_dummy(c->app->scrypt_cost, dummy);
 	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
 		return API_HASHING_BUSY;
 	result = password_verify(cred ? cred->password_hash : dummy, password->s, password->len);
-	if (result == PASSWORD_OK && cred && !cred->disabled &&
-	    password_is_weak(cred->password_hash, c->app->scrypt_cost) &&
+	passes = result == PASSWORD_OK && cred && !cred->disabled;
+	if (passes && password_is_weak(cred->password_hash, c->app->scrypt_cost) &&
 	    password_hash(c->app->scrypt_cost, password->s, password->len, new_hash) != PASSWORD_OK)
 		new_hash[0] = '\0'; /* the old hash still serves */
 	gate_leave(c->app->gate);
 	if (result == PASSWORD_ERROR)
 		return API_UNAVAILABLE;
+	if (passes)
+		return API_OK;
 	c->reason = !cred ? "unknown_email" : result != PASSWORD_OK ? "wrong_password" : "disabled";
-	return result == PASSWORD_OK && cred && !cred->disabled ? API_OK : API_INVALID_CREDENTIALS;
+	return API_INVALID_CREDENTIALS;
 }
 
 /* Starts the session. When the credential is not what was verified any more, another login may have
@@ -230,17 +222,18 @@ static enum api_error start_session(struct call *c, const char *key, const struc
 
 	if (r == STORE_NO_SESSION) {
 		r = store_credential_find(c->store, c->arena, key, &again);
-		if (r == STORE_NOT_FOUND ||
-		    (r == STORE_OK && (again.disabled || again.epoch != cred->epoch ||
-				       !uuid_equal(&again.user_id, &cred->user_id))))
-			return API_INVALID_CREDENTIALS;
-		if (r == STORE_OK) {
+		if (r == STORE_OK && !again.disabled && again.epoch == cred->epoch &&
+		    uuid_equal(&again.user_id, &cred->user_id)) {
 			login->verified_hash = again.password_hash;
 			login->new_hash = NULL;
 			r = store_login(c->store, c->arena, login, &user, &session);
+		} else if (r == STORE_OK || r == STORE_NOT_FOUND) {
+			r = STORE_NO_SESSION;
 		}
-		if (r == STORE_NO_SESSION)
-			return API_INVALID_CREDENTIALS;
+	}
+	if (r == STORE_NO_SESSION) {
+		c->reason = "credential_changed";
+		return API_INVALID_CREDENTIALS;
 	}
 	if (r != STORE_OK)
 		return api_from_store(r);
@@ -365,8 +358,7 @@ enum api_error auth_refresh(struct call *c)
 
 /* --- logout, session ------------------------------------------------------------------------- */
 
-/* The session to end: of a validly signed access token, expired or not, else of the refresh token.
- */
+/* The session to end: of a signed access token, expired or not, else of the refresh token. */
 static bool logout_target(struct call *c, struct principal *p)
 {
 	struct token_claims claims;
@@ -385,13 +377,12 @@ static bool logout_target(struct call *c, struct principal *p)
 
 enum api_error auth_logout(struct call *c)
 {
-	struct principal *p = arena_alloc(c->arena, sizeof(*p));
 	struct json_writer w;
 	enum store_result r;
 
-	if (logout_target(c, p)) {
-		c->principal = p;
-		r = store_session_end(c->store, p, -1);
+	if (logout_target(c, &c->who)) {
+		c->principal = &c->who;
+		r = store_session_end(c->store, c->principal, -1);
 		if (r != STORE_OK)
 			return api_from_store(r);
 	}

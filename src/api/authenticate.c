@@ -24,7 +24,6 @@ enum token_result bearer_read(const struct call *c, struct token_claims *claims,
 enum api_error authenticate(struct call *c)
 {
 	struct token_claims claims;
-	struct principal *p;
 	bool present;
 
 	switch (bearer_read(c, &claims, &present)) {
@@ -35,10 +34,8 @@ enum api_error authenticate(struct call *c)
 	case TOKEN_INVALID:
 		return present ? API_INVALID_TOKEN : API_MISSING_TOKEN;
 	}
-	p = arena_alloc(c->arena, sizeof(*p));
-	p->user_id = claims.user_id;
-	p->session_id = claims.session_id;
-	c->principal = p;
+	c->who = (struct principal){ claims.user_id, claims.session_id };
+	c->principal = &c->who;
 	c->token_expires_at = claims.expires_at;
 	return API_OK;
 }

@@ -6,7 +6,6 @@
 #include "http/api_error.h"
 #include "http/json_bind.h"
 #include "http/path.h"
-#include "http/problem.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "security/keys.h"
@@ -40,14 +39,14 @@ struct call {
 	struct arena *arena;
 	const struct request *request;
 	struct response *response;
-	const struct route *route;            /* NULL while unknown */
-	const struct principal *principal;    /* who asks; NULL while that is not known */
+	const struct route *route; /* NULL while unknown */
+	struct principal who;
+	const struct principal *principal;    /* `who`, the one that asks; NULL while not known */
 	int64_t token_expires_at;             /* Unix seconds, with a principal from a token */
 	const char *param[PATH_SEGMENTS_MAX]; /* path parameters as text */
 	struct uuid task_id;                  /* of {task_id}, when the route has it */
 	struct query query;
-	void *input; /* the bound body, of the type that the route's table fills; NULL without one
-		      */
+	void *input; /* the bound body, of the type the route's table fills; NULL without one */
 	struct field_errors fields;
 	const char *detail;         /* overrides the error's sentence */
 	const char *reason;         /* why authentication failed, for the log; the code when NULL */

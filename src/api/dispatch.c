@@ -6,6 +6,7 @@
 #include "api/throttle.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/problem.h"
 
 enum api_error api_from_store(enum store_result r)
 {
@@ -16,8 +17,6 @@ enum api_error api_from_store(enum store_result r)
 		return API_NOT_FOUND;
 	case STORE_STALE:
 		return API_PRECONDITION_FAILED;
-	case STORE_LIMITED:
-		return API_RATE_LIMITED;
 	case STORE_REFUSED:
 		return API_INVALID_REQUEST;
 	case STORE_BUSY:
@@ -25,7 +24,8 @@ enum api_error api_from_store(enum store_result r)
 	case STORE_UNFIT:
 		return API_UNAVAILABLE;
 	case STORE_OK:
-	case STORE_CONFLICT: /* callers that can meet it name their own error */
+	case STORE_CONFLICT: /* callers that can meet these two name their own error */
+	case STORE_LIMITED:
 	case STORE_FAILED:
 		return API_INTERNAL_ERROR;
 	}
@@ -87,13 +87,10 @@ static enum api_error find_route(struct call *c)
 		if (!c->route || method_is_served(c->request->method, routes[i].method))
 			c->route = &routes[i];
 	}
-	if (c->request->method == HTTP_OPTIONS ||
-	    !method_is_served(c->request->method, c->route->method))
-		allow_header(c, pattern);
-	if (c->request->method == HTTP_OPTIONS)
+	if (method_is_served(c->request->method, c->route->method))
 		return API_OK;
-	return method_is_served(c->request->method, c->route->method) ? API_OK
-								      : API_METHOD_NOT_ALLOWED;
+	allow_header(c, pattern);
+	return c->request->method == HTTP_OPTIONS ? API_OK : API_METHOD_NOT_ALLOWED;
 }
 
 /* `{user_id}` has to be the caller's, `{task_id}` has to be an id at all. All that is not answers
@@ -166,17 +163,15 @@ static void write_current(struct json_writer *w, const void *task)
 
 static void render_error(struct call *c, enum api_error e)
 {
-	struct problem p = {
+	const struct problem p = {
 		.error = e,
 		.detail = c->detail,
 		.request_id = c->request->request_id,
 		.fields = &c->fields,
+		.extra = c->current ? write_current : NULL,
+		.extra_arg = c->current,
 	};
 
-	if (e == API_PRECONDITION_FAILED && c->current) {
-		p.extra = write_current;
-		p.extra_arg = c->current;
-	}
 	problem_write(c->response, &p);
 }
 

@@ -127,8 +127,6 @@ enum api_error reply_limited(struct call *c, const char *policy, int64_t quota, 
 {
 	int64_t wait_s = (t->retry_after_us + US_PER_SECOND - 1) / US_PER_SECOND;
 
-	if (wait_s < 1)
-		wait_s = 1;
 	response_header(c->response, "Retry-After", "%" PRId64, wait_s);
 	response_header(c->response, "RateLimit", "\"%s\";r=0;t=%" PRId64, policy, wait_s);
 	if (window_s)

@@ -62,8 +62,7 @@ static void cursor_write(const struct task *t, char out[CURSOR_LEN + 1])
 {
 	uint8_t bytes[CURSOR_BYTES];
 
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)((uint64_t)t->created_at >> (56 - 8 * i));
+	put_int64(bytes, t->created_at);
 	memcpy(bytes + 8, t->id.bytes, sizeof(t->id.bytes));
 	base64url_encode(bytes, sizeof(bytes), out);
 }
@@ -71,16 +70,13 @@ static void cursor_write(const struct task *t, char out[CURSOR_LEN + 1])
 static bool cursor_read(const char *text, struct task_query *q)
 {
 	uint8_t bytes[CURSOR_BYTES];
-	uint64_t created = 0;
 	size_t len;
 
 	if (!base64url_decode(text, strlen(text), bytes, sizeof(bytes), &len) ||
 	    len != sizeof(bytes))
 		return false;
-	for (int i = 0; i < 8; i++)
-		created = created << 8 | bytes[i];
 	q->has_cursor = true;
-	q->cursor_created_at = (int64_t)created;
+	q->cursor_created_at = get_int64(bytes);
 	if (q->cursor_created_at < CURSOR_FIRST || q->cursor_created_at > CURSOR_LAST)
 		return false;
 	memcpy(q->cursor_id.bytes, bytes + 8, sizeof(q->cursor_id.bytes));
@@ -278,7 +274,7 @@ enum api_error tasks_put(struct call *c)
 	if (prefer_has(c->request->prefer, "handling", "strict")) {
 		/* a full replacement: what is absent takes its default */
 		if (!in->title.present) {
-			field_error_add(&c->fields, "title", "required", "This field is required.");
+			field_error_required(&c->fields, "title");
 			return API_VALIDATION_FAILED;
 		}
 		wanted.set_description = true;

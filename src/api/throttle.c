@@ -6,25 +6,34 @@
 
 #include "api/reply.h"
 #include "base/codec.h"
+#include "http/text.h"
+
+enum { ADDRESS_MAX = 64 };
+
+const char *client_address(struct call *c)
+{
+	const char *text = text_keep(c->arena, c->request->remote_addr, ADDRESS_MAX);
+
+	return text ? text : "";
+}
 
 /* IPv6 counts by /64: a household has 2^64 addresses. An IPv4 address in IPv6 form is the same
  * client as in its own form. */
-static const char *address_key(struct arena *a, const char *remote_addr)
+static const char *address_key(struct call *c)
 {
+	const char *address = client_address(c);
 	struct in6_addr six;
 	char text[INET6_ADDRSTRLEN];
 
-	if (inet_pton(AF_INET6, remote_addr, &six) != 1)
-		return arena_printf(a, "address:%.64s", remote_addr);
+	if (inet_pton(AF_INET6, address, &six) != 1)
+		return arena_printf(c->arena, "address:%s", address);
 	if (IN6_IS_ADDR_V4MAPPED(&six)) {
-		if (!inet_ntop(AF_INET, six.s6_addr + 12, text, sizeof(text)))
-			return "address:";
-		return arena_printf(a, "address:%s", text);
+		(void)inet_ntop(AF_INET, six.s6_addr + 12, text, sizeof(text));
+		return arena_printf(c->arena, "address:%s", text);
 	}
 	memset(six.s6_addr + 8, 0, 8);
-	if (!inet_ntop(AF_INET6, &six, text, sizeof(text)))
-		return "address:";
-	return arena_printf(a, "address:%s/64", text);
+	(void)inet_ntop(AF_INET6, &six, text, sizeof(text));
+	return arena_printf(c->arena, "address:%s/64", text);
 }
 
 enum api_error throttle_address(struct call *c)
@@ -35,8 +44,7 @@ enum api_error throttle_address(struct call *c)
 
 	if (!c->app->throttle)
 		return API_OK;
-	r = store_throttle_address(c->store, address_key(c->arena, c->request->remote_addr), limit,
-				   &t);
+	r = store_throttle_address(c->store, address_key(c), limit, &t);
 	if (r == STORE_LIMITED)
 		return reply_limited(c, "address", limit, THROTTLE_WINDOW_S, &t);
 	return r == STORE_OK ? API_OK : api_from_store(r);

@@ -4,6 +4,10 @@
 
 #include "api/call.h"
 
+/* The address as it is kept: text of at most 64 bytes. "" when the web server gave something else,
+ * which then is one client like any other. */
+const char *client_address(struct call *);
+
 /* Counts an attempt of the caller's address: API_OK, API_RATE_LIMITED with its headers, or the
  * store's error. API_OK at once when the throttle is off. */
 enum api_error throttle_address(struct call *) MUST_CHECK;

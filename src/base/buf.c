@@ -67,11 +67,6 @@ void buf_append(struct buf *b, const void *bytes, size_t len)
 	b->len += len;
 }
 
-void buf_puts(struct buf *b, const char *s)
-{
-	buf_append(b, s, strlen(s));
-}
-
 void buf_putc(struct buf *b, char c)
 {
 	buf_append(b, &c, 1);

@@ -19,7 +19,6 @@ void buf_free(struct buf *);
 void buf_reset(struct buf *, size_t keep);
 
 void buf_append(struct buf *, const void *bytes, size_t len);
-void buf_puts(struct buf *, const char *s);
 void buf_putc(struct buf *, char c);
 void buf_printf(struct buf *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Room for `len` bytes at the end, to be filled by the caller and then taken with buf_commit();

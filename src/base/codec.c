@@ -88,6 +88,34 @@ bool base64_decode(const char *text, size_t len, void *out, size_t cap, size_t *
 	return decode64(base64_plain, text, len, out, cap, out_len);
 }
 
+void put_int64(void *out, int64_t value)
+{
+	uint8_t *to = out;
+
+	for (int i = 0; i < 8; i++)
+		to[i] = (uint8_t)((uint64_t)value >> (56 - 8 * i));
+}
+
+int64_t get_int64(const void *in)
+{
+	const uint8_t *from = in;
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | from[i];
+	return (int64_t)value;
+}
+
+char ascii_lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+bool ascii_is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
 void hex_encode(const void *bytes, size_t len, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -1,4 +1,4 @@
-/* Text forms of bytes, numbers and times. Everything is bounded by lengths; nothing allocates. */
+/* Forms of bytes, numbers, letters and times. All is bounded by lengths; nothing allocates. */
 #ifndef TASKCELL_BASE_CODEC_H
 #define TASKCELL_BASE_CODEC_H
 
@@ -22,6 +22,14 @@ void base64_encode(const void *bytes, size_t len, char *out);
 bool base64url_decode(const char *text, size_t len, void *out, size_t cap,
 		      size_t *out_len) MUST_CHECK;
 bool base64_decode(const char *text, size_t len, void *out, size_t cap, size_t *out_len) MUST_CHECK;
+
+/* Eight bytes, the highest first. */
+void put_int64(void *out, int64_t value);
+int64_t get_int64(const void *in);
+
+/* Letters and digits of ASCII, whatever the locale. */
+char ascii_lower(char c);
+bool ascii_is_alnum(char c);
 
 /* Lower-case hex, 2 * len characters and a terminator. */
 void hex_encode(const void *bytes, size_t len, char *out);

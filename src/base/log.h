@@ -30,7 +30,8 @@ bool log_open_file(const char *path) MUST_CHECK;
 bool log_reopen(void) MUST_CHECK;
 
 /* A record is begun with the event's name, extended by pairs and written by log_end(). A NULL
- * value leaves the pair out, and so does one that does not fit. A record above the chosen level costs nothing but the calls. */
+ * value leaves the pair out, and so does one that does not fit. A record above the chosen level
+ * costs nothing but the calls. */
 void log_begin(struct log_line *, enum log_level, const char *event);
 void log_str(struct log_line *, const char *key, const char *value);
 void log_int(struct log_line *, const char *key, int64_t value);

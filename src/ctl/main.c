@@ -171,9 +171,8 @@ static int run_help(const struct call *c)
 		printf("%*s%s\n", 24 - width, "", k->help);
 	}
 	printf("\nOptions:\n"
-	       "  -c FILE               configuration; without it TASKCELL_CONFIG names the file, "
-	       "or\n"
-	       "                        %s is read if it exists\n"
+	       "  -c FILE               configuration; without it TASKCELL_CONFIG names the file,\n"
+	       "                        or %s is read if it exists\n"
 	       "  -h                    print this text\n\n"
 	       "Every key can come from the environment as well: workers as TASKCELL_WORKERS.\n"
 	       "Exit status: 0 success, 1 failure, 2 migrate --dry-run found something missing,\n"

@@ -18,6 +18,11 @@ void field_error_add(struct field_errors *errors, const char *field, const char 
 	errors->list[errors->n++] = (struct field_error){ field, code, detail };
 }
 
+void field_error_required(struct field_errors *errors, const char *field)
+{
+	field_error_add(errors, field, "required", "This field is required.");
+}
+
 static struct lh_entry *first_member(struct json_object *object)
 {
 	return lh_table_head(json_object_get_object(object));
@@ -32,8 +37,7 @@ static void tree_free(void *object)
 	for (struct lh_entry *e = first_member(tree); e; e = lh_entry_next(e)) {
 		struct json_object *value = lh_entry_v(e);
 
-		/* the constant pointer is to the object's own bytes, and the object is ours alone
-		 */
+		/* a constant pointer to the object's own bytes, and the object is ours alone */
 		if (json_object_is_type(value, json_type_string))
 			secret_wipe((char *)(uintptr_t)json_object_get_string(value),
 				    (size_t)json_object_get_string_len(value));
@@ -134,7 +138,7 @@ static void bind_field(struct arena *a, const struct field *f, struct json_objec
 
 	if (!json_object_object_get_ex(tree, f->name, &value)) {
 		if (f->rules & FIELD_REQUIRED)
-			field_error_add(errors, f->name, "required", "It is required.");
+			field_error_required(errors, f->name);
 		return;
 	}
 	switch (f->type) {

@@ -59,6 +59,8 @@ struct field_errors {
 /* Adds an entry. `detail` is one plain sentence. Strings are kept, not copied. */
 void field_error_add(struct field_errors *, const char *field, const char *code,
 		     const char *detail);
+/* The entry of a field that is absent and must not be. */
+void field_error_required(struct field_errors *, const char *field);
 
 /* Reads `len` bytes into a new struct of the table's size on the arena. API_INVALID_JSON when they
  * are not one JSON object (json_scan.h), API_VALIDATION_FAILED with entries in `errors` when a

@@ -95,27 +95,23 @@ static void append_escape(struct buf *out, unsigned char c)
 
 void json_string(struct json_writer *w, const char *value)
 {
-	json_string_n(w, value, value ? strlen(value) : 0);
-}
-
-void json_string_n(struct json_writer *w, const char *value, size_t len)
-{
-	const char *p = value, *end;
+	const char *p = value;
 
 	if (!value) {
 		json_null(w);
 		return;
 	}
 	append_value(w, "\"", 1);
-	for (end = value + len; p < end; p++) {
+	for (;;) {
 		const char *run = p;
 
-		while (p < end && !escapes[(unsigned char)*p])
+		/* the end is among what has to be escaped */
+		while (!escapes[(unsigned char)*p])
 			p++;
 		buf_append(w->out, run, (size_t)(p - run));
-		if (p == end)
+		if (!*p)
 			break;
-		append_escape(w->out, (unsigned char)*p);
+		append_escape(w->out, (unsigned char)*p++);
 	}
 	buf_putc(w->out, '"');
 }

@@ -22,7 +22,6 @@ void json_key(struct json_writer *, const char *key);
 
 /* NULL is written as null. */
 void json_string(struct json_writer *, const char *value);
-void json_string_n(struct json_writer *, const char *value, size_t len);
 void json_int(struct json_writer *, int64_t value);
 void json_bool(struct json_writer *, bool value);
 void json_null(struct json_writer *);

@@ -14,7 +14,7 @@ static const char *const method_names[] = {
 
 enum http_method http_method_of(const char *token)
 {
-	for (enum http_method m = HTTP_GET; token && m < HTTP_OTHER; m++)
+	for (enum http_method m = HTTP_GET; m < HTTP_OTHER; m++)
 		if (!strcmp(token, method_names[m]))
 			return m;
 	return HTTP_OTHER;
@@ -126,7 +126,7 @@ static bool version_parse(const char *tag, size_t len, int64_t *out)
 	if (dash && digits + 1 == len)
 		return false;
 	for (size_t i = digits + 1; i < len; i++)
-		if (!((tag[i] >= 'a' && tag[i] <= 'z') || (tag[i] >= 'A' && tag[i] <= 'Z')))
+		if (ascii_lower(tag[i]) < 'a' || ascii_lower(tag[i]) > 'z')
 			return false;
 	/* tags compare by their characters: one with a zero in front is not ours */
 	return tag[0] != '0' && decimal_parse(tag, digits, INT64_MAX, out);

@@ -35,8 +35,8 @@ struct request {
 	const char *content_type;
 	const char *if_match;
 	const char *prefer;
-	const char *user_agent;
-	const char *remote_addr; /* never NULL */
+	const char *user_agent;  /* any bytes */
+	const char *remote_addr; /* never NULL; any bytes */
 	const char *request_id;  /* never NULL: the web server's, or made here */
 	enum body_state body_state;
 	const char *body; /* body_len bytes and a terminator; "" when there is none */

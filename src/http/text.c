@@ -31,10 +31,22 @@ void text_trim(const char **s, size_t *len)
 	}
 	while (start < end) {
 		before = u8_prev(&c, end, start);
-		if (!before || !uc_is_property_white_space(c))
+		if (!uc_is_property_white_space(c))
 			break;
 		end = before;
 	}
 	*s = (const char *)start;
 	*len = (size_t)(end - start);
+}
+
+const char *text_keep(struct arena *a, const char *s, size_t max)
+{
+	size_t len;
+
+	if (!s)
+		return NULL;
+	len = strnlen(s, max);
+	while (len && ((unsigned char)s[len] & 0xc0) == 0x80)
+		len--;
+	return text_is_utf8(s, len) ? arena_strndup(a, s, len) : NULL;
 }

@@ -1,8 +1,8 @@
-/* Unicode questions about strings that are valid UTF-8. */
+/* Unicode questions about strings, which are valid UTF-8 but for the first and the last one. */
 #ifndef TASKCELL_HTTP_TEXT_H
 #define TASKCELL_HTTP_TEXT_H
 
-#include "base/base.h"
+#include "base/arena.h"
 
 /* True when the bytes are valid UTF-8 (no overlong forms, no surrogates). */
 bool text_is_utf8(const char *s, size_t len) MUST_CHECK;
@@ -10,5 +10,8 @@ bool text_is_utf8(const char *s, size_t len) MUST_CHECK;
 size_t text_length(const char *s, size_t len);
 /* Moves both ends inwards past Unicode white space (property White_Space). */
 void text_trim(const char **s, size_t *len);
+/* A copy of `s`, cut between two characters to at most `max` bytes. NULL when it is NULL or not
+ * UTF-8: the database would refuse the value, and the request with it. */
+const char *text_keep(struct arena *, const char *s, size_t max);
 
 #endif

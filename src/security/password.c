@@ -16,6 +16,7 @@ enum {
 	SALT_MIN = 8,
 	SALT_MAX = 64,
 	KEY_LEN = 32,
+	NAME_MIN = 4, /* shorter ones are in many a good password */
 };
 
 static const char prefix[] = "$scrypt$";
@@ -145,11 +146,6 @@ bool password_is_weak(const char *hash, unsigned cost)
 	return weak;
 }
 
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
 static int compare(const void *key, const void *entry)
 {
 	return strcmp(key, *(const char *const *)entry);
@@ -163,7 +159,7 @@ bool password_is_common(const char *password, size_t len)
 	if (len > COMMON_PASSWORD_MAX || memchr(password, '\0', len))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		key[i] = lower(password[i]);
+		key[i] = ascii_lower(password[i]);
 	key[len] = '\0';
 	found = bsearch(key, common_passwords, common_passwords_count, sizeof(common_passwords[0]),
 			compare) != NULL;
@@ -174,7 +170,7 @@ bool password_is_common(const char *password, size_t len)
 static bool equal_nocase(const char *a, const char *b, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (lower(a[i]) != lower(b[i]))
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
 			return false;
 	}
 	return true;
@@ -182,11 +178,9 @@ static bool equal_nocase(const char *a, const char *b, size_t len)
 
 bool password_contains_name(const char *password, size_t len, const char *email)
 {
-	size_t name_len = strcspn(email, "@"), characters = 0;
+	size_t name_len = strcspn(email, "@");
 
-	for (size_t i = 0; i < name_len; i++)
-		characters += ((unsigned char)email[i] & 0xc0) != 0x80;
-	if (characters < 4)
+	if (name_len < NAME_MIN)
 		return false;
 	for (size_t i = 0; i < len && name_len <= len - i; i++) {
 		if (equal_nocase(password + i, email, name_len))

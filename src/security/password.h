@@ -35,8 +35,8 @@ bool password_is_weak(const char *hash, unsigned cost) MUST_CHECK;
 
 /* True when the password is on the list of common ones (compared without case). */
 bool password_is_common(const char *password, size_t len) MUST_CHECK;
-/* True when it contains the part of the e-mail before the `@` (of 4 characters or more, compared
- * without case). */
+/* True when it contains the part of the e-mail before the `@` (of 4 bytes or more, compared without
+ * case; an e-mail is ASCII). */
 bool password_contains_name(const char *password, size_t len, const char *email) MUST_CHECK;
 
 #endif

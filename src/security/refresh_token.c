@@ -17,21 +17,6 @@ enum {
 
 _Static_assert(AT_MAC + DIGEST_LEN == REFRESH_TOKEN_BYTES, "the layout in the header");
 
-static void put_int64(uint8_t *out, int64_t value)
-{
-	for (int i = 0; i < 8; i++)
-		out[i] = (uint8_t)((uint64_t)value >> (56 - 8 * i));
-}
-
-static int64_t get_int64(const uint8_t *in)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | in[i];
-	return (int64_t)value;
-}
-
 static bool parse_key_id(const char *text, uint8_t id[KEY_ID_BYTES])
 {
 	if (strlen(text) != KEY_ID_LEN)
@@ -102,8 +87,8 @@ bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
 
 /* The first row that holds decides.
  *
- *   the token has expired              INVALID  its life is over, whoever shows it; an old copy must
- *                                               not be able to end a session
+ *   the token has expired              INVALID  its life is over, whoever shows it; an old copy
+ *                                               must not be able to end a session
  *   no such session, or it was ended   ENDED    nothing is left to steal
  *   the session has expired            INVALID
  *   our UPDATE advanced the counter    CURRENT  the token was the current one; the row is one ahead

@@ -40,8 +40,7 @@ static jwt_t *make_claims(const struct keys *keys, const struct token_claims *cl
 	uuid_format(&claims->session_id, session);
 	uuid_format(&jti, id);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		ok = ok &&
-		     (!texts[i].value || jwt_add_grant(jwt, texts[i].name, texts[i].value) == 0);
+		ok = ok && jwt_add_grant(jwt, texts[i].name, texts[i].value) == 0;
 	for (size_t i = 0; i < ARRAY_LEN(times); i++)
 		ok = ok && jwt_add_grant_int(jwt, times[i].name, (long)times[i].value) == 0;
 	if (ok)
@@ -126,8 +125,7 @@ char *token_issue(const struct keys *keys, struct arena *arena, const struct tok
 
 static bool is_base64url(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '_';
+	return ascii_is_alnum(c) || c == '-' || c == '_';
 }
 
 /* The library is only shown what has the form of a token: three segments, none of them empty, of

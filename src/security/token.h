@@ -20,8 +20,7 @@ struct token_claims {
 };
 
 /* A signed token on the arena, wiped with it; NULL when a library fails. Its payload is ASCII and
- * its base64url form holds neither `-` nor `_`, so that a plain atob() reads it. `email` may be
- * NULL. */
+ * its base64url form holds neither `-` nor `_`, so that a plain atob() reads it. */
 char *token_issue(const struct keys *, struct arena *, const struct token_claims *,
 		  const char *email) MUST_CHECK;
 

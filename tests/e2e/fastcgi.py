@@ -19,7 +19,7 @@ def begin():
 
 
 def pair(name, value):
-    name, value = name.encode(), value.encode()
+    name, value = name.encode(), value if isinstance(value, bytes) else value.encode()
 
     def length(n):
         return struct.pack("!B", n) if n < 128 else struct.pack("!I", n | 1 << 31)

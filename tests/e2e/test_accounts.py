@@ -2,11 +2,13 @@
 
 import base64
 import calendar
+import json
 import re
 import time
 
 import pytest
 
+import fastcgi
 from client import PASSWORD, TIME, UUID7, at_once, claims_of, fresh_email, login, register
 from client import remember_secret
 
@@ -235,6 +237,31 @@ def test_login(http, user):
     assert first["user"] == second["user"] == user.auth["user"]
     sids = {claims_of(x["access_token"])["sid"] for x in (first, second, user.auth)}
     assert len(sids) == 3
+
+
+@pytest.mark.parametrize("agent", [
+    b"caf\xe9", b"x" + "ä".encode() * 200, b"\x80" * 300, b"control \x01\x7f", b"",
+])
+def test_login_from_any_client(http, stack, user, agent):
+    """What a client calls itself is kept if it is text, and decides nothing."""
+    body = json.dumps({"email": user.email, "password": PASSWORD}).encode()
+    head = http.head("POST", LOGIN, [("Content-Type", "application/json"),
+                                     ("Content-Length", str(len(body)))])
+    a = http.raw(head[:-2] + b"User-Agent: " + agent + b"\r\n\r\n" + body, "POST", LOGIN)
+    kept = stack.sql.value("select coalesce(user_agent, '(none)') from taskcell.sessions where "
+                           f"id = '{claims_of(a.expect(200).json['access_token'])['sid']}'")
+    if agent.startswith(b"x"):
+        assert kept == "x" + "ä" * 127
+    elif agent.startswith(b"caf"):
+        assert kept == "(none)"
+
+
+@pytest.mark.parametrize("address", [b"\xff\xfe", b"", b"unix:", b"x" * 5000])
+def test_login_from_anywhere(throttled, user, address):
+    """The web server's word for where a client is decides nothing either."""
+    body = json.dumps({"email": user.email, "password": PASSWORD}).encode()
+    fastcgi.request(throttled.settings["listen_auth"], "POST", LOGIN, body,
+                    REMOTE_ADDR=address).expect(200)
 
 
 def test_login_wrong_password_and_unknown_email_look_the_same(http, user):

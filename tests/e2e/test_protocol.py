@@ -279,6 +279,20 @@ def test_errors_of_the_web_server(http):
     a.expect(413, "body_too_large")
 
 
+def test_errors_of_what_is_set_up_around_it(make_stack):
+    """429, 500 and 503 by nginx itself, as a limit or a broken module of an operator gives them."""
+    here = "\t# Headers of the client arrive"
+    rows = "".join(f"\tlocation = /api/say/{n} {{ return {n}; }}\n" for n in (429, 500, 503))
+    s = make_stack(nginx={here: rows + here}, workers=1, auth_workers=1)
+    s.http.request("GET", "/api/say/500").expect(500, "internal_error")
+    a = s.http.request("GET", "/api/say/503").expect(503, "unavailable")
+    assert a.header("Retry-After") == "1"
+    # All but Retry-After, which is ours to give: nginx does not know when its limit ends.
+    a = s.http.request("GET", "/api/say/429", check=False).expect(429, "rate_limited")
+    assert a.header("Content-Type") == "application/problem+json"
+    assert a.json["status"] == 429 and a.json["request_id"] == a.request_id
+
+
 def test_bad_chunks(http):
     head = http.head("POST", "/api/auth/login", [("Content-Type", "application/json"),
                                                  ("Transfer-Encoding", "chunked")])

@@ -1,6 +1,6 @@
 #include "base/base.h"
 
-#include "fake_store.h"
+#include "fake_store_inside.h"
 
 #include "base/clock.h"
 #include "fakes.h"
@@ -26,8 +26,7 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* Counts a call; anything but STORE_OK is its result. */
-static enum store_result begin(struct store *s, const char *name)
+enum store_result fake_begin(struct store *s, const char *name)
 {
 	if (s->n_calls < FAKE_CALLS)
 		s->calls[s->n_calls] = name;
@@ -37,15 +36,14 @@ static enum store_result begin(struct store *s, const char *name)
 	return s->n_calls == s->fail_call ? s->fail_with : STORE_OK;
 }
 
-/* The next free place of an array. */
-static size_t take(size_t *n, size_t max)
+size_t fake_take(size_t *n, size_t max)
 {
 	if (*n == max)
 		give_up("the fake store is full");
 	return (*n)++;
 }
 
-static const char *copy(struct arena *a, const char *s)
+const char *fake_copy(struct arena *a, const char *s)
 {
 	return s ? arena_strndup(a, s, strlen(s)) : NULL;
 }
@@ -57,12 +55,12 @@ static int64_t min64(int64_t a, int64_t b)
 
 enum store_result store_check(struct store *s)
 {
-	return begin(s, __func__);
+	return fake_begin(s, __func__);
 }
 
 enum store_result store_ready(struct store *s)
 {
-	return begin(s, __func__);
+	return fake_begin(s, __func__);
 }
 
 /* --- accounts -------------------------------------------------------------------------------- */
@@ -88,14 +86,14 @@ static struct fake_account *account_by_email(struct store *s, const char *email_
 static void read_user(struct arena *a, const struct fake_account *account, struct user *out)
 {
 	*out = account->user;
-	out->email = copy(a, account->user.email);
-	out->name = copy(a, account->user.name);
+	out->email = fake_copy(a, account->user.email);
+	out->name = fake_copy(a, account->user.name);
 }
 
 enum store_result store_credential_find(struct store *s, struct arena *a, const char *email_key,
 					struct credential *out)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	const struct fake_account *account = account_by_email(s, email_key);
 
 	if (r != STORE_OK)
@@ -104,7 +102,7 @@ enum store_result store_credential_find(struct store *s, struct arena *a, const 
 		return STORE_NOT_FOUND;
 	*out = (struct credential){
 		.user_id = account->user.id,
-		.password_hash = copy(a, account->password_hash),
+		.password_hash = fake_copy(a, account->password_hash),
 		.epoch = account->epoch,
 		.disabled = account->disabled,
 	};
@@ -130,7 +128,7 @@ static bool is_revoked(struct store *s, const struct fake_session *session)
 	return session->revoked || account->disabled || account->epoch != session->epoch;
 }
 
-static bool is_live(struct store *s, const struct fake_session *session)
+bool fake_session_is_live(struct store *s, const struct fake_session *session)
 {
 	int64_t now = clock_now_us();
 
@@ -141,27 +139,27 @@ static bool is_live(struct store *s, const struct fake_session *session)
 static void read_session(struct arena *a, const struct fake_session *session, struct session *out)
 {
 	*out = session->row;
-	out->key_id = copy(a, session->row.key_id);
+	out->key_id = fake_copy(a, session->row.key_id);
 }
 
 static void session_start(struct store *s, const struct fake_account *account,
 			  const struct new_session *new, struct arena *a, struct session *out)
 {
-	struct fake_session *session = &s->sessions[take(&s->n_sessions, FAKE_SESSIONS)];
+	struct fake_session *session = &s->sessions[fake_take(&s->n_sessions, FAKE_SESSIONS)];
 	int64_t now = clock_now_us();
 
 	*session = (struct fake_session){
 		.user_id = account->user.id,
 		.epoch = account->epoch,
 		.row = { .id = new->id,
-			 .key_id = copy(s->memory, new->key_id),
+			 .key_id = fake_copy(s->memory, new->key_id),
 			 .created_at = now,
 			 .rotated_at = now,
 			 .idle_expires_at =
 				 now + min64(new->idle_s, new->absolute_s) * US_PER_SECOND,
 			 .expires_at = now + new->absolute_s *US_PER_SECOND },
-		.ip = copy(s->memory, new->ip),
-		.user_agent = copy(s->memory, new->user_agent),
+		.ip = fake_copy(s->memory, new->ip),
+		.user_agent = fake_copy(s->memory, new->user_agent),
 	};
 	read_session(a, session, out);
 }
@@ -170,21 +168,21 @@ enum store_result store_account_create(struct store *s, struct arena *a,
 				       const struct new_account *new, struct user *user,
 				       struct session *session)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	struct fake_account *account;
 
 	if (r != STORE_OK)
 		return r;
 	if (account_by_email(s, new->email_key))
 		return STORE_CONFLICT;
-	account = &s->accounts[take(&s->n_accounts, FAKE_ACCOUNTS)];
+	account = &s->accounts[fake_take(&s->n_accounts, FAKE_ACCOUNTS)];
 	*account = (struct fake_account){
 		.user = { .id = new->user_id,
-			  .email = copy(s->memory, new->email),
-			  .name = copy(s->memory, new->name),
+			  .email = fake_copy(s->memory, new->email),
+			  .name = fake_copy(s->memory, new->name),
 			  .created_at = clock_now_us() },
-		.email_key = copy(s->memory, new->email_key),
-		.password_hash = copy(s->memory, new->password_hash),
+		.email_key = fake_copy(s->memory, new->email_key),
+		.password_hash = fake_copy(s->memory, new->password_hash),
 	};
 	read_user(a, account, user);
 	session_start(s, account, &new->session, a, session);
@@ -194,7 +192,7 @@ enum store_result store_account_create(struct store *s, struct arena *a,
 enum store_result store_login(struct store *s, struct arena *a, const struct login *login,
 			      struct user *user, struct session *session)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	struct fake_account *account = fake_account_of(s, &login->user_id);
 	struct fake_throttle *throttle;
 
@@ -204,7 +202,7 @@ enum store_result store_login(struct store *s, struct arena *a, const struct log
 	    strcmp(account->password_hash, login->verified_hash) != 0)
 		return STORE_NO_SESSION;
 	if (login->new_hash)
-		account->password_hash = copy(s->memory, login->new_hash);
+		account->password_hash = fake_copy(s->memory, login->new_hash);
 	throttle = login->throttle_key ? fake_throttle_of(s, login->throttle_key) : NULL;
 	if (throttle)
 		*throttle = s->throttles[--s->n_throttles];
@@ -216,12 +214,12 @@ enum store_result store_login(struct store *s, struct arena *a, const struct log
 enum store_result store_session_get(struct store *s, struct arena *a, const struct principal *p,
 				    struct user *user, struct session *out)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	const struct fake_session *session = fake_session_of(s, p);
 
 	if (r != STORE_OK)
 		return r;
-	if (!is_live(s, session))
+	if (!fake_session_is_live(s, session))
 		return STORE_NO_SESSION;
 	read_user(a, fake_account_of(s, &p->user_id), user);
 	read_session(a, session, out);
@@ -232,7 +230,7 @@ enum store_result store_session_refresh(struct store *s, struct arena *a,
 					const struct session_refresh *wanted,
 					struct session_state *out)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	struct fake_session *session = fake_session_of(s, &wanted->principal);
 	int64_t now = clock_now_us();
 
@@ -242,24 +240,24 @@ enum store_result store_session_refresh(struct store *s, struct arena *a,
 	if (!session)
 		return STORE_OK;
 	out->found = true;
-	if (is_live(s, session) && session->row.counter == wanted->counter) {
+	if (fake_session_is_live(s, session) && session->row.counter == wanted->counter) {
 		out->advanced = true;
 		session->row.counter++;
 		session->row.rotated_at = now;
-		session->row.key_id = copy(s->memory, wanted->key_id);
+		session->row.key_id = fake_copy(s->memory, wanted->key_id);
 		session->row.idle_expires_at =
 			min64(now + wanted->idle_s * US_PER_SECOND, session->row.expires_at);
 	}
 	out->revoked = is_revoked(s, session);
 	read_session(a, session, &out->session);
-	if (is_live(s, session))
+	if (fake_session_is_live(s, session))
 		read_user(a, fake_account_of(s, &session->user_id), &out->user);
 	return STORE_OK;
 }
 
 enum store_result store_session_end(struct store *s, const struct principal *p, int64_t counter)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	struct fake_session *session = fake_session_of(s, p);
 
 	if (r == STORE_OK && session && (counter < 0 || session->row.counter == counter))
@@ -283,8 +281,8 @@ static struct fake_throttle *throttle_get(struct store *s, const char *key)
 	struct fake_throttle *t = fake_throttle_of(s, key);
 
 	if (!t) {
-		t = &s->throttles[take(&s->n_throttles, FAKE_THROTTLES)];
-		*t = (struct fake_throttle){ .key = copy(s->memory, key), .ends_at = NEVER };
+		t = &s->throttles[fake_take(&s->n_throttles, FAKE_THROTTLES)];
+		*t = (struct fake_throttle){ .key = fake_copy(s->memory, key), .ends_at = NEVER };
 	}
 	return t;
 }
@@ -292,7 +290,7 @@ static struct fake_throttle *throttle_get(struct store *s, const char *key)
 enum store_result store_throttle_address(struct store *s, const char *key, int64_t limit,
 					 struct throttle *out)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	int64_t now = clock_now_us();
 	struct fake_throttle *t;
 
@@ -315,7 +313,7 @@ enum store_result store_throttle_address(struct store *s, const char *key, int64
 
 enum store_result store_throttle_reserve(struct store *s, const char *key, struct throttle *out)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	int64_t now = clock_now_us(), wait_s;
 	struct fake_throttle *t;
 
@@ -343,7 +341,7 @@ enum store_result store_throttle_reserve(struct store *s, const char *key, struc
 
 enum store_result store_throttle_refund(struct store *s, const char *key)
 {
-	enum store_result r = begin(s, __func__);
+	enum store_result r = fake_begin(s, __func__);
 	struct fake_throttle *t = fake_throttle_of(s, key);
 
 	if (r != STORE_OK || !t)
@@ -352,196 +350,5 @@ enum store_result store_throttle_refund(struct store *s, const char *key)
 		t->hits--;
 	if (t->counted_at == s->reserved_at)
 		t->ends_at = NEVER;
-	return STORE_OK;
-}
-
-/* --- tasks ----------------------------------------------------------------------------------- */
-
-struct task *fake_task_of(struct store *s, const struct uuid *user_id, const struct uuid *id)
-{
-	for (size_t i = 0; i < s->n_tasks; i++) {
-		if (uuid_equal(&s->tasks[i].user_id, user_id) && uuid_equal(&s->tasks[i].id, id))
-			return &s->tasks[i];
-	}
-	return NULL;
-}
-
-/* What every function of a user's rows begins with. */
-static enum store_result enter(struct store *s, const char *name, const struct principal *p)
-{
-	enum store_result r = begin(s, name);
-
-	if (r != STORE_OK)
-		return r;
-	return is_live(s, fake_session_of(s, p)) ? STORE_OK : STORE_NO_SESSION;
-}
-
-static void read_task(struct arena *a, const struct task *task, struct task *out)
-{
-	*out = *task;
-	out->title = copy(a, task->title);
-	out->description = copy(a, task->description);
-}
-
-/* Newest first. */
-static int compare_tasks(const void *left, const void *right)
-{
-	const struct task *a = left, *b = right;
-
-	if (a->created_at != b->created_at)
-		return a->created_at > b->created_at ? -1 : 1;
-	return -memcmp(a->id.bytes, b->id.bytes, sizeof(a->id.bytes));
-}
-
-static bool is_wanted(const struct task *task, const struct principal *p,
-		      const struct task_query *q)
-{
-	struct task place = { .id = q->cursor_id, .created_at = q->cursor_created_at };
-
-	if (!uuid_equal(&task->user_id, &p->user_id))
-		return false;
-	if (q->completed != COMPLETED_ANY && task->completed != (q->completed == COMPLETED_YES))
-		return false;
-	return !q->has_cursor || compare_tasks(task, &place) > 0;
-}
-
-enum store_result store_task_list(struct store *s, struct arena *a, const struct principal *p,
-				  const struct task_query *q, struct task_list *out)
-{
-	enum store_result r = enter(s, __func__, p);
-
-	if (r != STORE_OK)
-		return r;
-	out->n = 0;
-	out->tasks = arena_array(a, s->n_tasks + 1, sizeof(*out->tasks));
-	for (size_t i = 0; i < s->n_tasks; i++) {
-		if (is_wanted(&s->tasks[i], p, q))
-			read_task(a, &s->tasks[i], &out->tasks[out->n++]);
-	}
-	qsort(out->tasks, out->n, sizeof(*out->tasks), compare_tasks);
-	if (out->n > (size_t)q->limit)
-		out->n = (size_t)q->limit;
-	return STORE_OK;
-}
-
-enum store_result store_task_create(struct store *s, struct arena *a, const struct principal *p,
-				    const struct new_task *new, struct task *out)
-{
-	enum store_result r = enter(s, __func__, p);
-	int64_t now = clock_now_us();
-	struct task *task;
-
-	if (r != STORE_OK)
-		return r;
-	task = &s->tasks[take(&s->n_tasks, FAKE_TASKS)];
-	*task = (struct task){
-		.id = new->id,
-		.user_id = p->user_id,
-		.title = copy(s->memory, new->title),
-		.description = copy(s->memory, new->description),
-		.completed = new->completed,
-		.completed_at = new->completed ? now : 0,
-		.version = ++fake_account_of(s, &p->user_id)->revision,
-		.created_at = now,
-		.updated_at = now,
-	};
-	read_task(a, task, out);
-	return STORE_OK;
-}
-
-enum store_result store_task_get(struct store *s, struct arena *a, const struct principal *p,
-				 const struct uuid *id, struct task *out)
-{
-	enum store_result r = enter(s, __func__, p);
-	const struct task *task = fake_task_of(s, &p->user_id, id);
-
-	if (r != STORE_OK)
-		return r;
-	if (!task)
-		return STORE_NOT_FOUND;
-	read_task(a, task, out);
-	return STORE_OK;
-}
-
-static bool is_expected(const struct versions *expected, int64_t version)
-{
-	for (size_t i = 0; expected->list && i < expected->n; i++) {
-		if (expected->list[i] == version)
-			return true;
-	}
-	return !expected->list;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool completed_after(bool before, enum completed_change change)
-{
-	switch (change) {
-	case COMPLETED_KEEP:
-		return before;
-	case COMPLETED_SET:
-		return true;
-	case COMPLETED_CLEAR:
-		return false;
-	case COMPLETED_FLIP:
-		return !before;
-	}
-	return before;
-}
-
-enum store_result store_task_change(struct store *s, struct arena *a, const struct principal *p,
-				    const struct uuid *id, const struct task_change *change,
-				    struct task *out)
-{
-	enum store_result r = enter(s, __func__, p);
-	struct task *task = fake_task_of(s, &p->user_id, id);
-	struct task next;
-
-	if (r != STORE_OK)
-		return r;
-	if (!task)
-		return STORE_NOT_FOUND;
-	read_task(a, task, out);
-	if (!is_expected(&change->expected, task->version))
-		return STORE_STALE;
-	next = *task;
-	if (change->set_title)
-		next.title = copy(s->memory, change->title);
-	if (change->set_description)
-		next.description = copy(s->memory, change->description);
-	next.completed = completed_after(task->completed, change->completed);
-	if (same_text(next.title, task->title) && same_text(next.description, task->description) &&
-	    next.completed == task->completed)
-		return STORE_OK;
-	next.updated_at = clock_now_us();
-	if (!next.completed)
-		next.completed_at = 0;
-	else if (!task->completed)
-		next.completed_at = next.updated_at;
-	next.version = ++fake_account_of(s, &p->user_id)->revision;
-	*task = next;
-	read_task(a, task, out);
-	return STORE_OK;
-}
-
-enum store_result store_task_delete(struct store *s, struct arena *a, const struct principal *p,
-				    const struct uuid *id, const struct versions *expected,
-				    struct task *out)
-{
-	enum store_result r = enter(s, __func__, p);
-	struct task *task = fake_task_of(s, &p->user_id, id);
-
-	if (r != STORE_OK)
-		return r;
-	if (!task)
-		return STORE_NOT_FOUND;
-	read_task(a, task, out);
-	if (!is_expected(expected, task->version))
-		return STORE_STALE;
-	fake_account_of(s, &p->user_id)->revision++;
-	*task = s->tasks[--s->n_tasks];
 	return STORE_OK;
 }

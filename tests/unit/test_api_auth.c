@@ -7,32 +7,9 @@
 #include "security/password.h"
 #include "world.h"
 
-#define REGISTER .method = "POST", .path = "/api/auth/register"
-#define LOGIN    .method = "POST", .path = "/api/auth/login"
-
-static const char *credentials(struct world *w, const char *email, const char *password)
-{
-	return format(w, "{\"email\":\"%s\",\"password\":\"%s\"}", email, password);
-}
-
-static const struct answer *login(struct world *w, const char *email, const char *password)
-{
-	return ASK(w, LOGIN, .body = credentials(w, email, password));
-}
-
 static struct fake_account *the_account(struct world *w)
 {
 	return &w->store->accounts[0];
-}
-
-/* Count and wait of the only account that was throttled. */
-static struct fake_throttle *account_throttle(struct world *w)
-{
-	for (size_t i = 0; i < w->store->n_throttles; i++) {
-		if (strncmp(w->store->throttles[i].key, "account:", 8) == 0)
-			return &w->store->throttles[i];
-	}
-	return NULL;
 }
 
 /* --- the auth response ----------------------------------------------------------------------- */
@@ -125,45 +102,49 @@ static void register_takes_an_email_once(void)
 	world_free(w);
 }
 
+static const char *const bad_emails[] = {
+	"ada",
+	"@example.org",
+	"ada@",
+	"ada@example",
+	"ada@example.",
+	"ada@.example.org",
+	"ada@exa..mple.org",
+	"a b@example.org",
+	"ada@exa mple.org",
+	"ada@@example.org",
+	"ada@-example.org",
+	"ada@example-.org",
+	"ada@example.org-",
+	"ada@example_x.org",
+	"ada@example.org\\n.x",
+	"<ada@example.org>",
+	"\\\"a\\\"@example.org",
+	"ada@[192.0.2.1]",
+	"ada,bob@example.org",
+	"ada@ex\xc3\xa4mple.org",
+};
+
+static const char *const good_emails[] = { "a@b.c", "o'neil+tag=1@sub.example.org",
+					   "{_}~|`^?/*&%$#!-.@1-2.x" };
+
 static void register_judges_emails(void)
 {
-	static const char *const bad[] = {
-		"ada",
-		"@example.org",
-		"ada@",
-		"ada@example",
-		"ada@example.",
-		"ada@.example.org",
-		"ada@exa..mple.org",
-		"a b@example.org",
-		"ada@exa mple.org",
-		"ada@@example.org",
-		"ada@-example.org",
-		"ada@example-.org",
-		"ada@example.org-",
-		"ada@example_x.org",
-		"ada@example.org\\n.x",
-		"<ada@example.org>",
-		"\\\"a\\\"@example.org",
-		"ada@[192.0.2.1]",
-		"ada,bob@example.org",
-		"ada@ex\xc3\xa4mple.org",
-	};
-	static const char *const good[] = { "a@b.c", "o'neil+tag=1@sub.example.org",
-					    "{_}~|`^?/*&%$#!-.@1-2.x" };
 	struct world *w = world_new();
 	char local[66], long_one[300];
 
 	w->app.throttle = false;
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		const struct answer *a = ASK(w, REGISTER, .body = credentials(w, bad[i], PASSWORD));
+	for (size_t i = 0; i < ARRAY_LEN(bad_emails); i++) {
+		const struct answer *a =
+			ASK(w, REGISTER, .body = credentials(w, bad_emails[i], PASSWORD));
 
 		CHECK(a, 422, "validation_failed");
 		CU_ASSERT(text_is(a, "errors.0.field", "email"));
 		CU_ASSERT(text_is(a, "errors.0.code", "invalid_format"));
 	}
-	for (size_t i = 0; i < ARRAY_LEN(good); i++)
-		CHECK(ASK(w, REGISTER, .body = credentials(w, good[i], PASSWORD)), 201, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(good_emails); i++)
+		CHECK(ASK(w, REGISTER, .body = credentials(w, good_emails[i], PASSWORD)), 201,
+		      NULL);
 
 	/* 64 bytes before the @, 63 in a label, 254 in all */
 	memset(local, 'a', sizeof(local));
@@ -275,6 +256,59 @@ static void login_starts_a_session_each_time(void)
 	world_free(w);
 }
 
+/* What the web server hands over may be any bytes; the database takes UTF-8 alone. */
+static void login_keeps_what_is_text(void)
+{
+	struct world *w = world_new();
+	char umlauts[402] = "x", address[66];
+	const struct {
+		const char *agent, *kept;
+		size_t len;
+	} agents[] = {
+		{ "caf\xe9", NULL, 0 },
+		{ "caf\xc3\xa9", "caf\xc3\xa9", 5 },
+		{ "a\x80z", NULL, 0 },
+		{ umlauts, umlauts, 255 },
+		{ umlauts + 1, umlauts + 1, 254 },
+		{ "control \x01\x7f", "control \x01\x7f", 10 },
+	};
+	const struct {
+		const char *address, *kept;
+	} addresses[] = {
+		{ "\xff\xfe", "" },
+		{ "", "" },
+		{ "unix:", "unix:" },
+		{ address, address + 1 },
+	};
+
+	for (size_t i = 1; i < sizeof(umlauts) - 1; i += 2)
+		memcpy(umlauts + i, "\xc3\xa4", 3);
+	memset(address, 'x', sizeof(address));
+	address[65] = '\0';
+	(void)person_new(w, "ada@example.org");
+	for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
+		const char *is;
+
+		CHECK(ASK(w, LOGIN, .body = credentials(w, "ada@example.org", PASSWORD),
+			  .agent = agents[i].agent),
+		      200, NULL);
+		is = w->store->sessions[w->store->n_sessions - 1].user_agent;
+		CU_ASSERT(agents[i].kept ? is && strlen(is) == agents[i].len &&
+						   strncmp(is, agents[i].kept, agents[i].len) == 0
+					 : !is);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		CHECK(ASK(w, LOGIN, .body = credentials(w, "ada@example.org", PASSWORD),
+			  .address = addresses[i].address),
+		      200, NULL);
+		CU_ASSERT_STRING_EQUAL(w->store->sessions[w->store->n_sessions - 1].ip,
+				       addresses[i].kept);
+		CU_ASSERT(fake_throttle_of(w->store, format(w, "address:%s", addresses[i].kept)) !=
+			  NULL);
+	}
+	world_free(w);
+}
+
 static void login_tells_nothing_of_accounts(void)
 {
 	struct world *w = world_new();
@@ -372,12 +406,15 @@ static void login_survives_a_rehash_alone(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct world *w = world_new();
+		const struct answer *a;
 
 		(void)person_new(w, "ada@example.org");
 		w->store->hook_call = 4;
 		w->store->hook = cases[i].hook;
-		CHECK(login(w, "ada@example.org", PASSWORD), cases[i].status,
-		      cases[i].status == 200 ? NULL : "invalid_credentials");
+		a = login(w, "ada@example.org", PASSWORD);
+		CHECK(a, cases[i].status, cases[i].status == 200 ? NULL : "invalid_credentials");
+		CU_ASSERT((strstr(a->log, " reason=credential_changed ") != NULL) ==
+			  (cases[i].status == 401));
 		CU_ASSERT(w->store->n_calls == cases[i].calls);
 		CU_ASSERT(w->store->n_sessions == (cases[i].status == 200 ? 2 : 1));
 		/* a login that lost is a failure that stays counted */
@@ -466,6 +503,7 @@ CU_TestInfo auth_tests[] = {
 	{ "register: passwords", register_judges_passwords },
 	{ "register: all errors at once", register_tells_all_errors_at_once },
 	{ "login: a session each time", login_starts_a_session_each_time },
+	{ "login: what is text", login_keeps_what_is_text },
 	{ "login: nothing of accounts", login_tells_nothing_of_accounts },
 	{ "login: rehash", login_rehashes_when_the_cost_grows },
 	{ "login: a hash changed meanwhile", login_survives_a_rehash_alone },

@@ -5,29 +5,6 @@
 
 #include "world.h"
 
-#define REGISTER .method = "POST", .path = "/api/auth/register"
-#define LOGIN    .method = "POST", .path = "/api/auth/login"
-
-static const char *credentials(struct world *w, const char *email, const char *password)
-{
-	return format(w, "{\"email\":\"%s\",\"password\":\"%s\"}", email, password);
-}
-
-static const struct answer *login(struct world *w, const char *email, const char *password)
-{
-	return ASK(w, LOGIN, .body = credentials(w, email, password));
-}
-
-/* Count and wait of the only account that was throttled. */
-static struct fake_throttle *account_throttle(struct world *w)
-{
-	for (size_t i = 0; i < w->store->n_throttles; i++) {
-		if (strncmp(w->store->throttles[i].key, "account:", 8) == 0)
-			return &w->store->throttles[i];
-	}
-	return NULL;
-}
-
 static void throttle_counts_addresses(void)
 {
 	struct world *w = world_new();

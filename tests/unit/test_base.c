@@ -249,7 +249,7 @@ static void buf_stops_at_its_maximum(void)
 
 	buf_init(&b, 10);
 	CU_ASSERT(b.data == NULL && b.len == 0 && !b.overflow);
-	buf_puts(&b, "12345");
+	buf_append(&b, "12345", 5);
 	buf_append(&b, "67890", 5);
 	CU_ASSERT(b.len == 10 && !b.overflow && memcmp(b.data, "1234567890", 10) == 0);
 	buf_append(&b, NULL, 0);
@@ -264,10 +264,10 @@ static void buf_drops_whole_what_does_not_fit(void)
 	struct buf b;
 
 	buf_init(&b, 10);
-	buf_puts(&b, "1234567");
-	buf_puts(&b, "abcd");
+	buf_append(&b, "1234567", 7);
+	buf_append(&b, "abcd", 4);
 	CU_ASSERT(b.overflow && b.len == 7);
-	buf_puts(&b, "89"); /* would fit: the flag stays all the same */
+	buf_append(&b, "89", 2); /* would fit: the flag stays all the same */
 	CU_ASSERT(b.overflow);
 	CU_ASSERT(buf_reserve(&b, SIZE_MAX) == NULL);
 	buf_reset(&b, 0);
@@ -306,14 +306,14 @@ static void buf_reset_gives_memory_back(void)
 	char *data;
 
 	buf_init(&b, MIB);
-	buf_puts(&b, "kept");
+	buf_append(&b, "kept", 4);
 	data = b.data;
 	buf_reset(&b, b.cap);
 	CU_ASSERT(b.data == data && b.len == 0);
 	CU_ASSERT(buf_reserve(&b, 100 * KIB) != NULL);
 	buf_reset(&b, 4 * KIB);
 	CU_ASSERT(b.data == NULL && b.cap == 0 && b.len == 0 && b.max == MIB);
-	buf_puts(&b, "again");
+	buf_append(&b, "again", 5);
 	CU_ASSERT(b.len == 5 && memcmp(b.data, "again", 5) == 0);
 	buf_free(&b);
 }
@@ -324,7 +324,7 @@ static void buf_reserve_and_commit(void)
 	char *room;
 
 	buf_init(&b, 8);
-	buf_puts(&b, "ab");
+	buf_append(&b, "ab", 2);
 	room = buf_reserve(&b, 6);
 	CU_ASSERT(room == b.data + 2 && b.len == 2);
 	memcpy(room, "cdefgh", 6);

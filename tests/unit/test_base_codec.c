@@ -269,7 +269,46 @@ static void times_of_every_year(void)
 	CU_ASSERT(wrong == 0);
 }
 
+static void numbers_as_bytes(void)
+{
+	static const struct {
+		int64_t value;
+		uint8_t bytes[8];
+	} cases[] = {
+		{ 0, { 0 } },
+		{ 1, { 0, 0, 0, 0, 0, 0, 0, 1 } },
+		{ -1, { 255, 255, 255, 255, 255, 255, 255, 255 } },
+		{ INT64_C(0x0102030405060788), { 1, 2, 3, 4, 5, 6, 7, 0x88 } },
+		{ INT64_MAX, { 127, 255, 255, 255, 255, 255, 255, 255 } },
+		{ INT64_MIN, { 128, 0, 0, 0, 0, 0, 0, 0 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint8_t out[9] = { [8] = 'x' };
+
+		put_int64(out, cases[i].value);
+		CU_ASSERT(memcmp(out, cases[i].bytes, 8) == 0 && out[8] == 'x');
+		CU_ASSERT(get_int64(cases[i].bytes) == cases[i].value);
+	}
+}
+
+static void letters_of_ascii(void)
+{
+	static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+
+	for (int c = -128; c < 128; c++) {
+		const char *at = c ? strchr(upper, c) : NULL;
+		bool alnum = c && (at || strchr(lower, c) || strchr("0123456789", c));
+
+		CU_ASSERT(ascii_lower((char)c) == (at ? lower[at - upper] : (char)c));
+		CU_ASSERT(ascii_is_alnum((char)c) == alnum);
+	}
+}
+
 CU_TestInfo codec_tests[] = {
+	{ "numbers as bytes", numbers_as_bytes },
+	{ "letters", letters_of_ascii },
 	{ "base64 vectors", base64_vectors },
 	{ "base64 canonical form", base64_refuses_what_is_not_canonical },
 	{ "base64 is one to one", base64_is_one_to_one },

@@ -114,7 +114,7 @@ static void test_response(void)
 
 	r.status = 200;
 	r.content_type = "text/plain";
-	buf_puts(&r.body, "body");
+	buf_append(&r.body, "body", 4);
 	response_reset(&r);
 	CU_ASSERT(!r.status && !r.content_type && !r.body.len && !r.headers.overflow);
 	response_free(&r);
@@ -154,7 +154,7 @@ static void test_problem(void)
 
 	response_init(&r);
 	response_header(&r, "Kept", "yes");
-	buf_puts(&r.body, "half an answer");
+	buf_printf(&r.body, "half an answer");
 	problem_write(&r, &(struct problem){ .error = API_NOT_FOUND, .request_id = "r-1" });
 	CU_ASSERT_EQUAL(r.status, 404);
 	CU_ASSERT_STRING_EQUAL(r.content_type, "application/problem+json");
@@ -165,7 +165,7 @@ static void test_problem(void)
 			 "\"request_id\":\"r-1\"}"));
 
 	field_error_add(&fields, "ti\"tle", "too_long", "It is too long.");
-	field_error_add(&fields, "b", "required", "It is required.");
+	field_error_required(&fields, "b");
 	problem_write(&r, &(struct problem){ .error = API_VALIDATION_FAILED,
 					     .request_id = "r",
 					     .fields = &fields,
@@ -176,7 +176,7 @@ static void test_problem(void)
 			 "\"status\":422,\"detail\":\"Other.\",\"code\":\"validation_failed\","
 			 "\"request_id\":\"r\",\"errors\":[{\"field\":\"ti\\\"tle\","
 			 "\"code\":\"too_long\",\"detail\":\"It is too long.\"},{\"field\":\"b\","
-			 "\"code\":\"required\",\"detail\":\"It is required.\"}]}"));
+			 "\"code\":\"required\",\"detail\":\"This field is required.\"}]}"));
 
 	fields.n = 0;
 	problem_write(&r, &(struct problem){ .error = API_PRECONDITION_FAILED,

@@ -46,15 +46,13 @@ static void test_writer_shapes(void)
 	json_bool(&w, false);
 	json_null(&w);
 	json_string(&w, NULL);
-	json_string_n(&w, NULL, 3);
 	json_string(&w, "");
-	json_string_n(&w, "abc", 2);
 	json_int(&w, 0);
 	json_array_close(&w);
 	CU_ASSERT(written(&b, "[{\"a\":\"x\",\"b\":[],\"c\":{},\"d\":true},"
 			      "{\"id\":\"0193abcd-ef01-7234-89ab-cdef01234567\","
 			      "\"at\":\"2023-11-14T22:13:20.123Z\"},"
-			      "false,null,null,null,\"\",\"ab\",0]"));
+			      "false,null,null,\"\",0]"));
 	buf_free(&b);
 }
 
@@ -91,7 +89,6 @@ static void test_writer_escapes(void)
 		{ BYTES("a\"b\\c"), "\"a\\\"b\\\\c\"" },
 		{ BYTES("\b\t\n\f\r"), "\"\\b\\t\\n\\f\\r\"" },
 		{ BYTES("\x01\x0b\x1f"), "\"\\u0001\\u000b\\u001f\"" },
-		{ BYTES("a\0b"), "\"a\\u0000b\"" },
 		{ BYTES("/<>&'\x7f"), "\"/<>&'\x7f\"" },
 		{ BYTES("\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80"),
 		  "\"\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\"" },
@@ -104,7 +101,7 @@ static void test_writer_escapes(void)
 
 		buf_init(&b, 256);
 		json_begin(&w, &b);
-		json_string_n(&w, cases[i].text, cases[i].len);
+		json_string(&w, cases[i].text);
 		CHECK_CASE(written(&b, cases[i].json), cases[i].json);
 		buf_free(&b);
 	}
@@ -165,137 +162,137 @@ static void test_scan_accepts(void)
 	}
 }
 
+static const char *const refused_values[] = {
+	"",
+	"'a'",
+	"a",
+	"NaN",
+	"nan",
+	"Infinity",
+	"-Infinity",
+	"undefined",
+	"True",
+	"TRUE",
+	"tru",
+	"truee",
+	"nul",
+	"Null",
+	"nullx",
+	"01",
+	"-01",
+	"00",
+	"+1",
+	".5",
+	"-.5",
+	"1.",
+	"1.e5",
+	"1e",
+	"1e+",
+	"1E-",
+	"e5",
+	"-",
+	"--1",
+	"0x10",
+	"1_000",
+	"1 2",
+	"1.2.3",
+	"1e5.5",
+	"1,",
+	",1",
+	"[1,]",
+	"[,1]",
+	"[1 2]",
+	"[1,,2]",
+	"[",
+	"]",
+	"[1}",
+	"{\"b\":1]",
+	"{",
+	"{,}",
+	"{\"b\":1,}",
+	"{\"b\"}",
+	"{\"b\" 1}",
+	"{\"b\":}",
+	"{b:1}",
+	"{'b':1}",
+	"{1:1}",
+	"{null:1}",
+	"{\"b\":1,,\"c\":1}",
+	"{\"b\":1 \"c\":1}",
+	"{\"b\"::1}",
+	"\"abc",
+	"\"\\\"",
+	"\"\\x41\"",
+	"\"\\a\"",
+	"\"\\'\"",
+	"\"\\0\"",
+	"\"\\u\"",
+	"\"\\u12\"",
+	"\"\\u123\"",
+	"\"\\u123g\"",
+	"\"\\u+123\"",
+	"\"\\U0041\"",
+	"\"a\nb\"",
+	"\"a\tb\"",
+	"\"a\rb\"",
+	"\"\x01\"",
+	"\"\x1f\"",
+	"\"\\\n\"",
+	"\"\\u0000\"",
+	"\"a\\u0000b\"",
+	/* surrogates without their other half */
+	"\"\\ud800\"",
+	"\"\\udbff\"",
+	"\"\\udc00\"",
+	"\"\\udfff\"",
+	"\"\\ud800x\"",
+	"\"\\ud800\\n\"",
+	"\"\\ud800\\u0041\"",
+	"\"\\ud800\\ud800\"",
+	"\"\\ud800\\ue000\"",
+	"\"\\udc00\\ud800\"",
+	"\"\\udc00\\udc00\"",
+	"\"\\ud800\\u\"",
+	"\"\\ud83d\\\\ude00\"",
+	/* bytes that are no UTF-8 */
+	"\"\x80\"",
+	"\"\xff\"",
+	"\"\xc0\x80\"",
+	"\"\xc0\xa2\"",
+	"\"\xe0\x80\x80\"",
+	"\"\xed\xa0\x80\"",
+	"\"\xed\xa0\xbd\xed\xb8\x80\"",
+	"\"\xf4\x90\x80\x80\"",
+	"\"\xf0\x82\x82\xac\"",
+	"\"\xe2\x82\"",
+	"\"\xe2\"",
+	/* comments, and white space that is none in JSON */
+	"/**/1",
+	"1//",
+	"1#",
+	"\v1",
+	"\f1",
+	"\xc2\xa0"
+	"1",
+	"\xef\xbb\xbf"
+	"1",
+};
+
 /* Values that are refused wherever they stand. */
 static void test_scan_refuses_values(void)
 {
-	static const char *const values[] = {
-		"",
-		"'a'",
-		"a",
-		"NaN",
-		"nan",
-		"Infinity",
-		"-Infinity",
-		"undefined",
-		"True",
-		"TRUE",
-		"tru",
-		"truee",
-		"nul",
-		"Null",
-		"nullx",
-		"01",
-		"-01",
-		"00",
-		"+1",
-		".5",
-		"-.5",
-		"1.",
-		"1.e5",
-		"1e",
-		"1e+",
-		"1E-",
-		"e5",
-		"-",
-		"--1",
-		"0x10",
-		"1_000",
-		"1 2",
-		"1.2.3",
-		"1e5.5",
-		"1,",
-		",1",
-		"[1,]",
-		"[,1]",
-		"[1 2]",
-		"[1,,2]",
-		"[",
-		"]",
-		"[1}",
-		"{\"b\":1]",
-		"{",
-		"{,}",
-		"{\"b\":1,}",
-		"{\"b\"}",
-		"{\"b\" 1}",
-		"{\"b\":}",
-		"{b:1}",
-		"{'b':1}",
-		"{1:1}",
-		"{null:1}",
-		"{\"b\":1,,\"c\":1}",
-		"{\"b\":1 \"c\":1}",
-		"{\"b\"::1}",
-		"\"abc",
-		"\"\\\"",
-		"\"\\x41\"",
-		"\"\\a\"",
-		"\"\\'\"",
-		"\"\\0\"",
-		"\"\\u\"",
-		"\"\\u12\"",
-		"\"\\u123\"",
-		"\"\\u123g\"",
-		"\"\\u+123\"",
-		"\"\\U0041\"",
-		"\"a\nb\"",
-		"\"a\tb\"",
-		"\"a\rb\"",
-		"\"\x01\"",
-		"\"\x1f\"",
-		"\"\\\n\"",
-		"\"\\u0000\"",
-		"\"a\\u0000b\"",
-		/* surrogates without their other half */
-		"\"\\ud800\"",
-		"\"\\udbff\"",
-		"\"\\udc00\"",
-		"\"\\udfff\"",
-		"\"\\ud800x\"",
-		"\"\\ud800\\n\"",
-		"\"\\ud800\\u0041\"",
-		"\"\\ud800\\ud800\"",
-		"\"\\ud800\\ue000\"",
-		"\"\\udc00\\ud800\"",
-		"\"\\udc00\\udc00\"",
-		"\"\\ud800\\u\"",
-		"\"\\ud83d\\\\ude00\"",
-		/* bytes that are no UTF-8 */
-		"\"\x80\"",
-		"\"\xff\"",
-		"\"\xc0\x80\"",
-		"\"\xc0\xa2\"",
-		"\"\xe0\x80\x80\"",
-		"\"\xed\xa0\x80\"",
-		"\"\xed\xa0\xbd\xed\xb8\x80\"",
-		"\"\xf4\x90\x80\x80\"",
-		"\"\xf0\x82\x82\xac\"",
-		"\"\xe2\x82\"",
-		"\"\xe2\"",
-		/* comments, and white space that is none in JSON */
-		"/**/1",
-		"1//",
-		"1#",
-		"\v1",
-		"\f1",
-		"\xc2\xa0"
-		"1",
-		"\xef\xbb\xbf"
-		"1",
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(refused_values); i++) {
 		char text[128];
 		size_t members;
 		int len;
 
-		len = snprintf(text, sizeof(text), "{\"a\":%s}", values[i]);
+		len = snprintf(text, sizeof(text), "{\"a\":%s}", refused_values[i]);
 		CHECK_CASE(!json_scan(text, (size_t)len, &members), text);
-		len = snprintf(text, sizeof(text), "{\"a\":[0,%s]}", values[i]);
+		len = snprintf(text, sizeof(text), "{\"a\":[0,%s]}", refused_values[i]);
 		CHECK_CASE(!json_scan(text, (size_t)len, &members), text);
-		if (values[i][0] != '"')
+		if (refused_values[i][0] != '"')
 			continue;
-		len = snprintf(text, sizeof(text), "{%s:1}", values[i]);
+		len = snprintf(text, sizeof(text), "{%s:1}", refused_values[i]);
 		CHECK_CASE(!json_scan(text, (size_t)len, &members), text);
 	}
 }

@@ -2,7 +2,7 @@
 
 #include "base/codec.h"
 
-#include "security_tests.h"
+#include "test_security.h"
 
 const char secret[] = "0123456789abcdef0123456789abcdef";
 const char issuer[] = "https://tasks.example", audience[] = "taskcell";

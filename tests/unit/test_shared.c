@@ -181,7 +181,7 @@ static void ignore(int signo)
 /* The wait is kept, and not cut short by a storm of signals. */
 static void test_gate_times_out(void)
 {
-	struct itimerval storm = { { 0, 1000 }, { 0, 1000 } }, none = { { 0, 0 }, { 0, 0 } };
+	struct itimerval storm = { { 0, 1000 }, { 0, 1000 } }, patience;
 	struct sigaction act = { .sa_handler = ignore }, old;
 	struct child c = spawn(1, 0);
 	struct gate gate;
@@ -189,11 +189,12 @@ static void test_gate_times_out(void)
 
 	CU_ASSERT(answer_of(&c) == 'y');
 	CU_ASSERT_TRUE_FATAL(gate_open(&gate, path, 1));
-	must(!sigaction(SIGALRM, &act, &old) && !setitimer(ITIMER_REAL, &storm, NULL), "timer");
+	must(!sigaction(SIGALRM, &act, &old) && !setitimer(ITIMER_REAL, &storm, &patience),
+	     "timer");
 	start = clock_monotonic_us();
 	CU_ASSERT_FALSE(gate_enter(&gate, 60));
 	took = clock_monotonic_us() - start;
-	must(!setitimer(ITIMER_REAL, &none, NULL) && !sigaction(SIGALRM, &old, NULL), "timer");
+	must(!setitimer(ITIMER_REAL, &patience, NULL) && !sigaction(SIGALRM, &old, NULL), "timer");
 	CU_ASSERT(took >= 60 * 1000);
 	CU_ASSERT(took < 5 * US_PER_SECOND);
 	end(&c, 0);

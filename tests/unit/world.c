@@ -322,7 +322,7 @@ static struct request request_of(struct world *w, const struct ask *q)
 		.content_type = *type ? type : NULL,
 		.if_match = q->if_match,
 		.prefer = q->prefer,
-		.user_agent = "test/1.0",
+		.user_agent = q->agent ? q->agent : "test/1.0",
 		.remote_addr = q->address ? q->address : "192.0.2.1",
 		.request_id = q->request_id ? q->request_id : format(w, "request-%u", ++w->asked),
 		.body_state = q->state,
@@ -366,6 +366,25 @@ const struct answer *ask(struct world *w, const struct ask *q)
 	response_reset(r);
 	arena_reset(w->arena);
 	return a;
+}
+
+const char *credentials(struct world *w, const char *email, const char *password)
+{
+	return format(w, "{\"email\":\"%s\",\"password\":\"%s\"}", email, password);
+}
+
+const struct answer *login(struct world *w, const char *email, const char *password)
+{
+	return ASK(w, LOGIN, .body = credentials(w, email, password));
+}
+
+struct fake_throttle *account_throttle(struct world *w)
+{
+	for (size_t i = 0; i < w->store->n_throttles; i++) {
+		if (strncmp(w->store->throttles[i].key, "account:", 8) == 0)
+			return &w->store->throttles[i];
+	}
+	return NULL;
 }
 
 const char *route_path(struct world *w, const struct route *route, const char *user,

@@ -47,6 +47,7 @@ struct ask {
 	const char *if_match;
 	const char *prefer;
 	const char *address;    /* NULL: 192.0.2.1 */
+	const char *agent;      /* NULL: test/1.0 */
 	const char *request_id; /* NULL: a new one */
 	enum body_state state;
 };
@@ -64,6 +65,14 @@ struct answer {
 /* Dispatches one request. The answer lives as long as the world. */
 const struct answer *ask(struct world *, const struct ask *);
 #define ASK(w, ...) ask((w), &(struct ask){ __VA_ARGS__ })
+
+#define REGISTER .method = "POST", .path = "/api/auth/register"
+#define LOGIN    .method = "POST", .path = "/api/auth/login"
+/* The body of both. */
+const char *credentials(struct world *, const char *email, const char *password);
+const struct answer *login(struct world *, const char *email, const char *password);
+/* Count and wait of the only account that was throttled, NULL when none was. */
+struct fake_throttle *account_throttle(struct world *);
 
 /* A path of the row's pattern. */
 const char *route_path(struct world *, const struct route *, const char *user, const char *task);

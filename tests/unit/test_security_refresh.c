@@ -5,7 +5,7 @@
 #include "base/codec.h"
 #include "security/refresh_token.h"
 
-#include "security_tests.h"
+#include "test_security.h"
 
 static struct refresh_token refresh_sample(void)
 {
@@ -84,7 +84,7 @@ static void test_refresh_forged(void)
 	longer = arena_printf(arena, "%s=", text);
 	CU_ASSERT_FALSE(refresh_token_read(keys, longer, REFRESH_TOKEN_LEN + 1, &out));
 	CU_ASSERT_FALSE(refresh_token_read(keys, text, REFRESH_TOKEN_LEN + 1, &out));
-	access = token_issue(keys, arena, &claims, NULL);
+	access = token_issue(keys, arena, &claims, "anna@example.org");
 	CU_ASSERT_FALSE(refresh_token_read(keys, access, REFRESH_TOKEN_LEN, &out));
 	CU_ASSERT_FALSE(refresh_token_read(other_keys, text, REFRESH_TOKEN_LEN, &out));
 	CU_ASSERT_TRUE(refresh_token_read(keys, text, REFRESH_TOKEN_LEN, &out));

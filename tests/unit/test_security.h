@@ -1,6 +1,6 @@
 /* What the files of test_security share. */
-#ifndef TASKCELL_TESTS_SECURITY_TESTS_H
-#define TASKCELL_TESTS_SECURITY_TESTS_H
+#ifndef TASKCELL_TESTS_UNIT_TEST_SECURITY_H
+#define TASKCELL_TESTS_UNIT_TEST_SECURITY_H
 
 #include "base/arena.h"
 #include "security/keys.h"

@@ -3,7 +3,7 @@
 #include "security/common_passwords.h"
 #include "security/password.h"
 
-#include "security_tests.h"
+#include "test_security.h"
 
 static enum password_result check(const char *hash, const char *password)
 {
@@ -51,8 +51,9 @@ static void test_password_vectors(void)
 	CU_ASSERT(check("$scrypt$ln=10,r=8,p=3$AAECAwQFBgc$"
 			"DK2nZxR2Yw2tAJwqkYrGiNln5tN7HzpiBXVMoJOJJzM",
 			"") == PASSWORD_OK);
-	CU_ASSERT(check("$scrypt$ln=10,r=16,p=1$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCU"
-			"mJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw$"
+	CU_ASSERT(check("$scrypt$ln=10,r=16,p=1$"
+			"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1"
+			"Njc4OTo7PD0+Pw$"
 			"KOVvWhsvSkN1tipxPwAEpQYO2WDJa549FkZ1GPe8z4o",
 			"pässwörd😀") == PASSWORD_OK);
 	memset(longest, 'x', PASSWORD_MAX);
@@ -65,84 +66,83 @@ static void test_password_vectors(void)
 #define SALT "AAECAwQFBgcICQoLDA0ODw"
 #define KEY  "NNHPY36ZxJAQJL0h5kRS+pWxsRGL8i0CRUe1P274+8E"
 
+static const char *const no_hashes[] = {
+	"",
+	"$",
+	"$$$$",
+	"plain",
+	"$scrypt",
+	"$scrypt$",
+	"$scrypt$$$",
+	"scrypt",
+	"$2y$10$abcdefghijklmnopqrstuuO3Jv7Vd2d8xk8Uo0zU3mK9yq6Q5uX1e",
+	"$s1$0e0810$pcL+DWle903AXcKJVwMffA==$"
+	"dn+9ujljVc5JTJMC2fYu1ZEHdJyqYkOurmcrBQbMHUfnD6qxbTmNiR075ohNBZjvp66E2aV1pfOrmyNHUefjMg==",
+	/* parameters out of bounds */
+	"$scrypt$ln=9,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=21,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=63,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=64,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=0,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=17,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8,p=0$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8,p=17$" SALT "$" KEY,
+	"$scrypt$ln=20,r=9,p=1$" SALT "$" KEY, /* over 1 GiB */
+	"$scrypt$ln=20,r=16,p=1$" SALT "$" KEY,
+	"$scrypt$ln=18446744073709551626,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=4294967306,r=8,p=3$" SALT "$" KEY,
+	/* numbers that are no numbers, or not in their shortest form */
+	"$scrypt$ln=010,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=08,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8,p=03$" SALT "$" KEY,
+	"$scrypt$ln=+10,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln= 10,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10 ,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=-10,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=0xa,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=1e1,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8,p=$" SALT "$" KEY,
+	/* another order, name, or separator */
+	"$scrypt$r=8,ln=10,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8$" SALT "$" KEY,
+	"$scrypt$ln=10,r=8,p=3,x=1$" SALT "$" KEY,
+	"$scrypt$n=10,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10;r=8;p=3$" SALT "$" KEY,
+	"$scrypt$v=1$ln=10,r=8,p=3$" SALT "$" KEY,
+	"$Scrypt$ln=10,r=8,p=3$" SALT "$" KEY,
+	" $scrypt$ln=10,r=8,p=3$" SALT "$" KEY,
+	"$scrypt$ln=10",
+	"$scrypt$ln=10,r=8,p=3",
+	"$scrypt$ln=10,r=8,p=3$",
+	"$scrypt$ln=10,r=8,p=3$" SALT,
+	"$scrypt$ln=10,r=8,p=3$" SALT "$",
+	/* salt and key of another length or form, bytes behind the end */
+	"$scrypt$ln=10,r=8,p=3$$" KEY,
+	"$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
+	"$scrypt$ln=10,r=8,p=3$AAECAwQFBg$" KEY, /* 7 bytes */
+	"$scrypt$ln=10,r=8,p=3$" SALT SALT SALT SALT "AA$" KEY,
+	"$scrypt$ln=10,r=8,p=3$" SALT "==$" KEY,
+	"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "=",
+	"$scrypt$ln=10,r=8,p=3$AAECAwQFBgcICQoLDA0ODx$" KEY, /* bits behind the end */
+	"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS+pWxsRGL8i0CRUe1P274+8F",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS-pWxsRGL8i0CRUe1P274-8E",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS+pWxsRGL8i0CRUe1P274+w",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY KEY,
+	"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "$",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "\n",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY " ",
+	"$scrypt$ln=10,r=8,p=3$" SALT "$$" KEY,
+};
+
 static void test_password_parser(void)
 {
-	static const char *const texts[] = {
-		"",
-		"$",
-		"$$$$",
-		"plain",
-		"$scrypt",
-		"$scrypt$",
-		"$scrypt$$$",
-		"scrypt",
-		"$2y$10$abcdefghijklmnopqrstuuO3Jv7Vd2d8xk8Uo0zU3mK9yq6Q5uX1e",
-		"$s1$0e0810$pcL+DWle903AXcKJVwMffA==$dn+"
-		"9ujljVc5JTJMC2fYu1ZEHdJyqYkOurmcrBQbMHUfnD6q"
-		"xbTmNiR075ohNBZjvp66E2aV1pfOrmyNHUefjMg==",
-		/* parameters out of bounds */
-		"$scrypt$ln=9,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=21,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=63,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=64,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=0,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=17,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8,p=0$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8,p=17$" SALT "$" KEY,
-		"$scrypt$ln=20,r=9,p=1$" SALT "$" KEY, /* over 1 GiB */
-		"$scrypt$ln=20,r=16,p=1$" SALT "$" KEY,
-		"$scrypt$ln=18446744073709551626,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=4294967306,r=8,p=3$" SALT "$" KEY,
-		/* numbers that are no numbers, or not in their shortest form */
-		"$scrypt$ln=010,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=08,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8,p=03$" SALT "$" KEY,
-		"$scrypt$ln=+10,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln= 10,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10 ,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=-10,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=0xa,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=1e1,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8,p=$" SALT "$" KEY,
-		/* another order, name, or separator */
-		"$scrypt$r=8,ln=10,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8$" SALT "$" KEY,
-		"$scrypt$ln=10,r=8,p=3,x=1$" SALT "$" KEY,
-		"$scrypt$n=10,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10;r=8;p=3$" SALT "$" KEY,
-		"$scrypt$v=1$ln=10,r=8,p=3$" SALT "$" KEY,
-		"$Scrypt$ln=10,r=8,p=3$" SALT "$" KEY,
-		" $scrypt$ln=10,r=8,p=3$" SALT "$" KEY,
-		"$scrypt$ln=10",
-		"$scrypt$ln=10,r=8,p=3",
-		"$scrypt$ln=10,r=8,p=3$",
-		"$scrypt$ln=10,r=8,p=3$" SALT,
-		"$scrypt$ln=10,r=8,p=3$" SALT "$",
-		/* salt and key of another length or form, bytes behind the end */
-		"$scrypt$ln=10,r=8,p=3$$" KEY,
-		"$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI",
-		"$scrypt$ln=10,r=8,p=3$AAECAwQFBg$" KEY, /* 7 bytes */
-		"$scrypt$ln=10,r=8,p=3$" SALT SALT SALT SALT "AA$" KEY,
-		"$scrypt$ln=10,r=8,p=3$" SALT "==$" KEY,
-		"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "=",
-		"$scrypt$ln=10,r=8,p=3$AAECAwQFBgcICQoLDA0ODx$" KEY, /* bits behind the end */
-		"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS+pWxsRGL8i0CRUe1P274+8F",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS-pWxsRGL8i0CRUe1P274-8E",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$NNHPY36ZxJAQJL0h5kRS+pWxsRGL8i0CRUe1P274+w",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY KEY,
-		"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "$",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY "\n",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$" KEY " ",
-		"$scrypt$ln=10,r=8,p=3$" SALT "$$" KEY,
-	};
-
 	CU_ASSERT(check("$scrypt$ln=10,r=8,p=3$" SALT "$" KEY, "") == PASSWORD_WRONG);
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (check(texts[i], "") != PASSWORD_ERROR)
-			fprintf(stderr, "accepted: %s\n", texts[i]);
-		CU_ASSERT(check(texts[i], "") == PASSWORD_ERROR);
+	for (size_t i = 0; i < ARRAY_LEN(no_hashes); i++) {
+		if (check(no_hashes[i], "") != PASSWORD_ERROR)
+			fprintf(stderr, "accepted: %s\n", no_hashes[i]);
+		CU_ASSERT(check(no_hashes[i], "") == PASSWORD_ERROR);
 	}
 }
 
@@ -219,9 +219,6 @@ static void test_password_name(void)
 	CU_ASSERT_FALSE(contains("whatever", "@example.org"));
 	CU_ASSERT_FALSE(contains("whatever", ""));
 	CU_ASSERT_FALSE(contains("example.org!", "anna@example.org"));
-	CU_ASSERT_TRUE(contains("mein jörg ist", "jörg@example.org"));
-	CU_ASSERT_FALSE(
-		contains("mein jör ist", "jör@example.org")); /* four bytes, three characters */
 	CU_ASSERT_FALSE(password_contains_name("xxxanna", 6, "anna@example.org"));
 	CU_ASSERT_TRUE(password_contains_name("\0anna", 5, "anna@example.org"));
 }
