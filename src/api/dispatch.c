@@ -226,13 +226,14 @@ void dispatch(struct app *app, struct arena *arena, const struct request *reques
 	int64_t began = clock_monotonic_us();
 	enum api_error e = run(&c);
 
+	common_headers(&c);
 	if (e == API_OK && (response->body.overflow || response->headers.overflow)) {
 		log_message(LOG_ERROR, "response_too_large", "route %s", c.route->path);
 		e = API_INTERNAL_ERROR;
 		response_reset(response);
+		common_headers(&c);
 	}
 	if (e != API_OK)
 		render_error(&c, e);
-	common_headers(&c);
 	log_call(&c, e, clock_monotonic_us() - began);
 }

@@ -95,22 +95,23 @@ static int word_of(const char *value, const char *const *words, int n)
 
 struct list_query {
 	struct task_query store;
-	const char *completed, *status, *limit; /* as they were given, for the next link */
-	bool nothing;                           /* the two filters exclude each other */
+	const char *completed, *status; /* as they were given, for the next link */
+	bool limited;                   /* a limit was given */
+	bool nothing;                   /* the two filters exclude each other */
 };
 
 static bool list_query_read(const struct query *query, struct list_query *q)
 {
 	static const char *const completed_words[] = { "false", "true" };
 	static const char *const status_words[] = { "all", "pending", "completed" };
-	const char *cursor = query_get(query, "cursor");
+	const char *cursor = query_get(query, "cursor"), *given_limit = query_get(query, "limit");
 	enum completed_filter status = COMPLETED_ANY;
 	int64_t limit = LIST_MAX;
 	int word;
 
 	*q = (struct list_query){ .completed = query_get(query, "completed"),
 				  .status = query_get(query, "status"),
-				  .limit = query_get(query, "limit") };
+				  .limited = given_limit != NULL };
 	if (q->completed) {
 		word = word_of(q->completed, completed_words, ARRAY_LEN(completed_words));
 		if (word < 0)
@@ -127,22 +128,25 @@ static bool list_query_read(const struct query *query, struct list_query *q)
 		q->store.completed = status;
 	else
 		q->nothing = status != COMPLETED_ANY && status != q->store.completed;
-	if (q->limit &&
-	    (!decimal_parse(q->limit, strlen(q->limit), LIST_MAX, &limit) || limit == 0))
+	if (given_limit &&
+	    (!decimal_parse(given_limit, strlen(given_limit), LIST_MAX, &limit) || limit == 0))
 		return false;
 	q->store.limit = (int32_t)limit;
 	return !cursor || cursor_read(cursor, &q->store);
 }
 
-/* All values in it have been read: words, a number, a cursor of ours, "me" or a UUID. */
-static void next_link(struct call *c, const struct list_query *q, const struct task *last)
+/* All values in it have been read: words, a number, a cursor of ours, "me" or a UUID. A number may
+ * have been given with a thousand zeros in front, so it is written anew. */
+static void next_link(struct call *c, const struct list_query *q, size_t limit,
+		      const struct task *last)
 {
-	char cursor[CURSOR_LEN + 1];
+	char cursor[CURSOR_LEN + 1], limit_text[32] = "";
 
 	cursor_write(last, cursor);
-	response_header(c->response, "Link",
-			"<%s/api/%s/tasks?cursor=%s%s%s%s%s%s%s>; rel=\"next\"", c->app->mount,
-			c->param[0], cursor, q->limit ? "&limit=" : "", q->limit ? q->limit : "",
+	if (q->limited)
+		(void)snprintf(limit_text, sizeof(limit_text), "&limit=%zu", limit);
+	response_header(c->response, "Link", "<%s/api/%s/tasks?cursor=%s%s%s%s%s%s>; rel=\"next\"",
+			c->app->mount, c->param[0], cursor, limit_text,
 			q->completed ? "&completed=" : "", q->completed ? q->completed : "",
 			q->status ? "&status=" : "", q->status ? q->status : "");
 }
@@ -165,7 +169,7 @@ enum api_error tasks_list(struct call *c)
 		return api_from_store(r);
 	if (list.n > limit) {
 		list.n = limit;
-		next_link(c, &q, &list.tasks[limit - 1]);
+		next_link(c, &q, limit, &list.tasks[limit - 1]);
 	}
 	reply_json(c, 200, &w);
 	json_array_open(&w);

@@ -25,6 +25,8 @@ int pg_wait(const PGconn *conn, short events, int64_t deadline)
 	}
 }
 
+enum { REST_FROM_US = 100 * 1000 };
+
 /* --- connecting ------------------------------------------------------------------------------ */
 
 /* A list of libpq as it stands in the connection string, with the memory of its parsed form. */
@@ -304,13 +306,15 @@ int64_t link_deadline(const struct store *store, int timeout_ms)
 	return store->until != 0 && store->until < deadline ? store->until : deadline;
 }
 
-/* Or each call would wait for a host that is silent. One that refuses costs next to nothing, and is
- * asked again by the next call. */
+/* Or each call would wait for a host that is silent. One that refuses, or ends the connection, costs
+ * next to nothing and is asked again by the next call. */
 static void rest(struct store *store, int64_t began)
 {
 	int64_t now = clock_monotonic_us();
+	int64_t took = now - began;
 
-	store->retry_at = now + (now - began < US_PER_SECOND ? now - began : US_PER_SECOND);
+	if (took >= REST_FROM_US)
+		store->retry_at = now + (took < US_PER_SECOND ? took : US_PER_SECOND);
 }
 
 enum store_result link_ensure(struct store *store, bool *fresh)

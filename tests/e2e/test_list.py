@@ -30,6 +30,14 @@ def walk(user, target, most=2000):
     return tasks, sizes
 
 
+def test_a_limit_with_many_zeros(user):
+    """What a client may write at any length is not written back."""
+    for i in range(2):
+        user.create(f"task {i}")
+    a = user.call("GET", "tasks?limit=" + "0" * 3200 + "1").expect(200)
+    assert len(a.json) == 1 and "&limit=1>" in a.header("Link")
+
+
 def test_empty(user):
     a = user.call("GET", "tasks").expect(200)
     assert a.body == b"[]" and a.header("Link") is None
