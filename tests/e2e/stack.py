@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,8 +18,9 @@ import client
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "e2e-0123456789abcdefghijklmnopqrstuvwxyz-KEY"
 SANITIZER = re.compile(
-    r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|ERROR: \w+San"
+    r"^==\d+== |AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|ERROR: \w+San"
 )
+WRAPPER = shlex.split(os.environ.get("E2E_WRAPPER", ""))  # such as valgrind
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
@@ -241,7 +243,7 @@ class Stack:
     def start_taskcell(self):
         with open(self.log, "ab") as log:
             self.taskcell = subprocess.Popen(
-                [str(self.build / "taskcell")], env=self.environment(), stdin=subprocess.DEVNULL,
+                [*WRAPPER, str(self.build / "taskcell")], env=self.environment(), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent,
             )
 
