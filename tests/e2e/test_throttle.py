@@ -68,9 +68,10 @@ def test_known_and_unknown_look_the_same(throttled, someone):
 
 def test_the_wait_is_real_and_no_longer_than_said(throttled, someone):
     """Also for the right password. An attempt answered 429 is not counted."""
-    for _ in range(6):
+    for _ in range(5):
         guess(throttled, someone.email).expect(401)
-    began = time.monotonic()
+    began = time.monotonic()  # the wait begins inside the next attempt, however long that takes
+    guess(throttled, someone.email).expect(401)
     refused = 0
     while (a := guess(throttled, someone.email, PASSWORD)).status == 429:
         assert limited(a) == 1
@@ -78,7 +79,7 @@ def test_the_wait_is_real_and_no_longer_than_said(throttled, someone):
         assert time.monotonic() - began < 10
         time.sleep(0.05)
     a.expect(200)
-    assert refused >= 3 and time.monotonic() - began > 0.7
+    assert refused >= 1 and time.monotonic() - began > 0.99
 
 
 def test_success_clears_the_count(throttled, someone):
