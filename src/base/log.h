@@ -1,6 +1,6 @@
 /* One record a call: key=value pairs, values escaped, one write(2), so that records of several
- * processes never mix. A record that cannot be written at once is dropped; the next one says how many
- * were (key `dropped`). Never give it a token, a password or a query string. */
+ * processes never mix. A record that cannot be written at once is dropped; the next one says how
+ * many were (key `dropped`). Never give it a token, a password or a query string. */
 #ifndef TASKCELL_BASE_LOG_H
 #define TASKCELL_BASE_LOG_H
 
