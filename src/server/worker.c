@@ -31,14 +31,11 @@ static void on_signal(int signo)
 		reopen_wanted = 1;
 }
 
+/* What interrupts here is stuck in a read or a write, and the process ends: a record may be made. */
 static void on_alarm(int signo)
 {
-	static const char text[] =
-		"level=error event=worker_stuck message=\"the request took too long\"\n";
-
 	(void)signo;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(EXIT_FAILURE);
+	log_message(LOG_ERROR, "worker_stuck", "the request took longer than request_timeout");
 	_exit(EXIT_FAILURE);
 }
 
