@@ -222,7 +222,7 @@ enum fcgi_result fcgi_accept(struct fcgi *f, size_t entry, struct arena *a, cons
 	}
 	f->current = c;
 	read_params(c->envp, &p);
-	r->method = http_method_of(p.method);
+	r->method = http_method_of(p.method ? p.method : "");
 	r->request_id = request_id(a, p.request_id);
 	if (!r->remote_addr)
 		r->remote_addr = "";

@@ -194,8 +194,9 @@ static void drain(struct world *w, const struct worker *worker)
 }
 
 /* A connection that we close may be the one on which the web server sends the next request at this
- * very moment; that request would be lost. So a worker that leaves for a successor takes no new
- * connections, and serves those it has until the web server has closed them, for a while. */
+ * very moment; that request would be lost. So a worker that leaves waits for the web server to close
+ * those it has kept, for a while. After a reload a successor takes the new connections; a worker
+ * that has reached its limit has none yet, and goes on with all of them. */
 struct leaving {
 	bool on;
 	int64_t until; /* earlier than the master's patience */
@@ -212,12 +213,29 @@ static bool may_go(struct leaving *l, const struct world *w, const struct worker
 	return fcgi_kept(w->fcgi) == 0 || now >= l->until;
 }
 
+/* Waits for something to do, as long as there may be. False when the master has died. */
+static bool wait_for_work(struct pollfd *fds, size_t n, const struct worker *worker,
+			  const struct leaving *leaving, const sigset_t *open)
+{
+	int64_t left = leaving->until - clock_monotonic_us();
+	struct timespec ts = { 0 };
+
+	if (leaving->on && left > 0) {
+		ts.tv_sec = (time_t)(left / US_PER_SECOND);
+		ts.tv_nsec = (long)(left % US_PER_SECOND * 1000);
+	}
+	fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
+	if (ppoll(fds, n + 1, leaving->on ? &ts : NULL, open) < 0 && errno != EINTR)
+		fatal("ppoll: %s", strerror(errno));
+	take_signals(open);
+	return !fds[n].revents;
+}
+
 /* One request of each connection a round, the listener's included: none can starve another. */
 static void serve(struct world *w, const struct worker *worker, const sigset_t *open)
 {
 	struct pollfd *fds = calloc((size_t)worker->settings->keep_connections + 2, sizeof(*fds));
 	int64_t limit = request_limit(worker->settings->max_requests), served = 0;
-	const struct timespec tick = { .tv_sec = 1 };
 	struct leaving leaving = { 0 };
 
 	if (!fds)
@@ -229,13 +247,9 @@ static void serve(struct world *w, const struct worker *worker, const sigset_t *
 		if ((leave_wanted || (limit && served >= limit)) && may_go(&leaving, w, worker))
 			break;
 		n = fcgi_poll_set(w->fcgi, fds);
-		if (leaving.on)
+		if (leave_wanted)
 			fds[0].fd = -1;
-		fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
-		if (ppoll(fds, n + 1, leaving.on ? &tick : NULL, open) < 0 && errno != EINTR)
-			fatal("ppoll: %s", strerror(errno));
-		take_signals(open);
-		if (fds[n].revents)
+		if (!wait_for_work(fds, n, worker, &leaving, open))
 			break;
 		for (size_t i = 0; i < n; i++) {
 			if (fds[i].revents)
