@@ -11,9 +11,9 @@
 
 struct fcgi;
 
-/* Prepares the library for a listening, non-blocking socket. Of the web server's connections at most
- * `keep` stay open behind an answer, if it wishes so. The library installs signal handlers of its
- * own: call this before ours. NULL when it fails. */
+/* Prepares the library for a listening, non-blocking socket. Of the web server's connections at
+ * most `keep` stay open behind an answer, if it wishes so. The library installs signal handlers
+ * of its own: call this before ours. NULL when it fails. */
 struct fcgi *fcgi_open(int listen_fd, size_t keep);
 void fcgi_close(struct fcgi *);
 

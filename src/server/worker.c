@@ -31,7 +31,8 @@ static void on_signal(int signo)
 		reopen_wanted = 1;
 }
 
-/* What interrupts here is stuck in a read or a write, and the process ends: a record may be made. */
+/* What interrupts here is stuck in a read or a write, and the process ends: a record may be
+ * made. */
 static void on_alarm(int signo)
 {
 	(void)signo;
@@ -39,8 +40,8 @@ static void on_alarm(int signo)
 	_exit(EXIT_FAILURE);
 }
 
-/* INT comes from a terminal to the whole group: the master decides. Everything else that would end a
- * process still does. */
+/* INT comes from a terminal to the whole group: the master decides. Everything else that would
+ * end a process still does. */
 static void install_signals(bool alone)
 {
 	static const int handled[] = { SIGTERM, SIGUSR1, SIGUSR2 };
@@ -193,10 +194,10 @@ static void drain(struct world *w, const struct worker *worker)
 		;
 }
 
-/* A connection that we close may be the one on which the web server sends the next request at this
- * very moment; that request would be lost. So a worker that leaves waits for the web server to close
- * those it has kept, for a while. After a reload a successor takes the new connections; a worker
- * that has reached its limit has none yet, and goes on with all of them. */
+/* A connection that we close may be the one on which the web server sends the next request at
+ * this very moment; that request would be lost. So a worker that leaves waits for the web server
+ * to close those it has kept, for a while. After a reload a successor takes the new connections;
+ * a worker that has reached its limit has none yet, and goes on with all of them. */
 struct leaving {
 	bool on;
 	int64_t until; /* earlier than the master's patience */

@@ -17,7 +17,8 @@ struct worker {
 	bool alone;   /* no master watches: an alarm ends a request that takes too long */
 };
 
-/* Serves, and returns the exit status: after max_requests, when the master has died, or when told to:
+/* Serves, and returns the exit status: after max_requests, when the master has died, or when told
+ * to:
  *
  *	TERM	after what waits in the listener's queue, too: nobody else will serve it
  *	USR2	after the request at hand and, for a while, what comes on kept connections: a

@@ -258,8 +258,8 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 	return STORE_UNFIT;
 }
 
-/* Asks for fitness, and before it prepares every statement, so that a schema that does not fit shows
- * now; all in one round trip. */
+/* Asks for fitness, and before it prepares every statement, so that a schema that does not fit
+ * shows now; all in one round trip. */
 static enum store_result prepare(struct store *store, int64_t deadline)
 {
 	PGresult *results[STATEMENT_COUNT + 1] = { NULL };
@@ -306,8 +306,8 @@ int64_t link_deadline(const struct store *store, int timeout_ms)
 	return store->until != 0 && store->until < deadline ? store->until : deadline;
 }
 
-/* Or each call would wait for a host that is silent. One that refuses, or ends the connection, costs
- * next to nothing and is asked again by the next call. */
+/* Or each call would wait for a host that is silent. One that refuses, or ends the connection,
+ * costs next to nothing and is asked again by the next call. */
 static void rest(struct store *store, int64_t began)
 {
 	int64_t now = clock_monotonic_us();

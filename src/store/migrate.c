@@ -44,11 +44,13 @@ static const char registry_sql[] =
 	"end $$";
 
 /* For this database only: the role may have others. */
-#define ROLE_SETTINGS                                                                              \
-	"array[['lock_timeout', '2s'], ['idle_in_transaction_session_timeout', '10s'],\n"          \
-	"	['client_connection_check_interval', '1s'],\n"                                           \
-	"	['default_transaction_isolation', 'read committed'],\n"                                  \
+/* clang-format off */
+#define ROLE_SETTINGS \
+	"array[['lock_timeout', '2s'], ['idle_in_transaction_session_timeout', '10s'],\n" \
+	"	['client_connection_check_interval', '1s'],\n" \
+	"	['default_transaction_isolation', 'read committed'],\n" \
 	"	['plan_cache_mode', 'force_generic_plan']]"
+/* clang-format on */
 
 static const char settings_sql[] =
 	"do $$ declare s text[]; begin\n"

@@ -38,8 +38,9 @@ struct store_options {
 struct store *store_open(const struct store_options *);
 void store_close(struct store *);
 
-/* Calls from now on give up at this time of the monotonic clock (microseconds) at the latest, however
- * many they are: the end of the request they belong to. 0: each has its own deadline only. */
+/* Calls from now on give up at this time of the monotonic clock (microseconds) at the latest,
+ * however many they are: the end of the request they belong to. 0: each has its own deadline
+ * only. */
 void store_limit(struct store *, int64_t until);
 
 /* Connects if need be and checks what has to hold: not SUPERUSER, not BYPASSRLS, the schema this

@@ -139,7 +139,8 @@ static enum token_result check_text(struct arena *a, const struct keys *keys, co
 	      !memcmp(last + 1, signature(a, text, (size_t)(last - text)), n));
 
 	plain = arena_alloc(a, len + 1);
-	/* the library also decodes a last character with bits to spare, and reads to the first NUL */
+	/* the library also decodes a last character with bits to spare, and reads to the first
+	 * NUL */
 	if (base64url_decode(first + 1, (size_t)(last - first - 1), plain, len, &n)) {
 		CHECK(reference_read(a, plain, strlen(plain), &payload));
 		CHECK(!payload.has_nul);

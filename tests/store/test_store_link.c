@@ -80,7 +80,8 @@ static void test_sqlstates(void)
 	CU_ASSERT_EQUAL(tasks_named("secret title"), 0);
 }
 
-/* Once a prepared statement is not there, the next may be another's: this store is done with them. */
+/* Once a prepared statement is not there, the next may be another's: this store is done with
+ * them. */
 static void test_statement_gone(void)
 {
 	struct store *doomed = fixture_store();
