@@ -101,6 +101,10 @@ class Server(Stack):
                 if e["pool"] == name and (pid := int(e["worker"])) in alive]
 
 
+def sanitized(server):
+    return b"__asan_init" in (server.build / "taskcell").read_bytes()
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

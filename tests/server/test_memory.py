@@ -4,15 +4,11 @@ import os
 
 import client
 import wire
-from rig import descriptors, resident_kib
+from rig import descriptors, resident_kib, sanitized
 
 WARM = 1000
 REQUESTS = 100_000 if os.environ.get("TASKCELL_LONG") else 6000
 ALLOWED_KIB = 256
-
-
-def sanitized(server):
-    return b"__asan_init" in (server.build / "taskcell").read_bytes()
 
 
 def test_a_worker_does_not_grow(make, tell):
