@@ -275,7 +275,13 @@ class User:
         return self.call("GET", f"tasks/{task['id']}").expect(200).json
 
     def tasks(self):
-        return self.call("GET", "tasks").expect(200).json
+        """All of them: a page has a thousand at most, and Link leads to the next."""
+        answer = self.call("GET", "tasks").expect(200)
+        found = answer.json
+        while answer.next:
+            answer = self.call("GET", answer.next).expect(200)
+            found += answer.json
+        return found
 
     def alive(self, token=None):
         """Whether the session of this access token lives."""
