@@ -34,6 +34,20 @@ function finish(    i, found)
 	name = ""
 }
 
+# The server prepares every statement of its own; the others come behind those.
+function is_prepared(i)
+{
+	return scopes[i] ~ /^(user|pre_user|service)$/
+}
+
+function sort(    i, prepared)
+{
+	for (prepared = 1; prepared >= 0; prepared--)
+		for (i = 1; i <= n; i++)
+			if (is_prepared(i) == prepared)
+				order[++sorted] = i
+}
+
 function begin_statement(new)
 {
 	finish()
@@ -68,8 +82,8 @@ FNR == 1 { finish() }
 /^-- scope:/ {
 	if (name == "" || text != "")
 		fail(FILENAME ":" FNR, "a scope belongs right below a name")
-	if ($3 != "user" && $3 != "pre_user" && $3 != "admin")
-		fail(FILENAME ":" FNR, "bad scope \"" $3 "\": user, pre_user or admin")
+	if ($3 !~ /^(user|pre_user|service|admin|foreign)$/)
+		fail(FILENAME ":" FNR, "bad scope \"" $3 "\"")
 	scope = $3
 	next
 }
@@ -95,6 +109,7 @@ END {
 	finish()
 	if (n == 0)
 		fail("db/queries", "no statements")
+	sort()
 	print "/* Made from db/queries by db/statements.awk. */"
 	if (out == "header") {
 		print "#ifndef TASKCELL_STORE_STATEMENTS_H"
@@ -102,12 +117,16 @@ END {
 		print "\n#include \"base/base.h\"\n"
 		print "enum statement_id {"
 		for (i = 1; i <= n; i++)
-			printf "\tSTATEMENT_%s,\n", toupper(names[i])
+			printf "\tSTATEMENT_%s,\n", toupper(names[order[i]])
 		print "\tSTATEMENT_COUNT,"
 		print "};\n"
+		for (i = 0; i < n && is_prepared(order[i + 1]); i++)
+			;
+		print "/* The first ones are the server's. The others are sent with their text. */"
+		printf "enum { STATEMENT_PREPARED = %d };\n\n", i
 		print "struct statement {"
 		print "\tconst char *name;"
-		print "\tconst char *scope; /* user, pre_user, admin */"
+		print "\tconst char *scope; /* user, pre_user, service; admin, foreign */"
 		print "\tconst char *text;"
 		print "\tint params;"
 		print "};\n"
@@ -118,8 +137,8 @@ END {
 		print "#include \"store/statements.h\"\n"
 		print "const struct statement statements[STATEMENT_COUNT] = {"
 		for (i = 1; i <= n; i++)
-			printf "\t{ \"%s\", \"%s\",\n\t\t%s,\n\t\t%d },\n", names[i], scopes[i],
-				c_string(texts[i]), params[i]
+			printf "\t{ \"%s\", \"%s\",\n\t\t%s,\n\t\t%d },\n", names[order[i]],
+				scopes[order[i]], c_string(texts[order[i]]), params[order[i]]
 		print "};"
 	}
 }

@@ -1,7 +1,7 @@
 -- What the program asks about the database itself.
 
 -- name: fitness
--- scope: admin
+-- scope: service
 -- One column a demand, in the order of the messages in src/store/check.c; then what tells a pooler.
 select not r.rolsuper and not r.rolbypassrls,
        coalesce(current_setting('taskcell.admin', true), '') <> 'on',
@@ -22,5 +22,5 @@ select not r.rolsuper and not r.rolbypassrls,
  where r.rolname = current_user;
 
 -- name: ready
--- scope: admin
+-- scope: service
 select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';

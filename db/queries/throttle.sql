@@ -1,4 +1,4 @@
--- Attempts that are counted. Each statement is atomic and, but for the clearing at login, a
+-- Attempts that are counted. Each count is atomic and, but for the clearing with an act, a
 -- transaction of its own. The database's clock of the attempt is excluded.counted_at.
 
 -- name: throttle_address
@@ -45,7 +45,21 @@ update taskcell.throttle
 
 -- name: throttle_clear
 -- scope: pre_user
--- Only when the login made its session.
+-- When act $2 was done in this transaction.
 delete from taskcell.throttle
  where key = $3::text
-   and exists (select from taskcell.sessions s where s.user_id = $1::uuid and s.id = $2::uuid);
+   and exists (select from taskcell.audit a where a.user_id = $1::uuid and a.id = $2::uuid);
+
+-- name: throttle_sweep
+-- scope: pre_user
+-- With each count a few go that no longer count: for none of the statements above does such a row
+-- differ from none. One that is being counted is passed over.
+with old as materialized (
+	select key from taskcell.throttle
+	 where counted_at < now() - interval '24 hours' and ends_at <= now()
+	 order by counted_at
+	 limit 10
+	   for update skip locked)
+delete from taskcell.throttle t
+ using old
+ where t.key = old.key;

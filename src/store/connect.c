@@ -156,6 +156,7 @@ struct store *store_open(const struct store_options *options)
 	store->connect_timeout_ms = options->connect_timeout_ms;
 	store->statement_timeout_ms = options->statement_timeout_ms;
 	store->prepared = options->prepared_statements;
+	store->audit_keep_s = options->audit_keep_s;
 	return store;
 }
 
@@ -258,12 +259,12 @@ static enum store_result prepare_failed(struct store *store, const struct pg_exc
 	return STORE_UNFIT;
 }
 
-/* Asks for fitness, and before it prepares every statement, so that a schema that does not fit
- * shows now; all in one round trip. */
+/* Asks for fitness, and before it prepares every statement of the server, so that a schema that
+ * does not fit shows now; all in one round trip. */
 static enum store_result prepare(struct store *store, int64_t deadline)
 {
-	PGresult *results[STATEMENT_COUNT + 1] = { NULL };
-	size_t n = store->prepared ? STATEMENT_COUNT : 0;
+	PGresult *results[STATEMENT_PREPARED + 1] = { NULL };
+	size_t n = store->prepared ? STATEMENT_PREPARED : 0;
 	struct pg_exchange x = { .deadline = deadline, .n = n + 1, .results = results };
 	struct pg_step ask = { 0 };
 	enum pg_outcome outcome = PG_UNSENT;

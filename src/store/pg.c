@@ -144,7 +144,7 @@ bool pg_queue(const struct store *store, const struct pg_step *step)
 	if (step->n != statement->params)
 		fatal("store: %s takes %d parameters, not %d", statement->name, statement->params,
 		      step->n);
-	if (store->prepared)
+	if (store->prepared && (int)step->statement < STATEMENT_PREPARED)
 		return PQsendQueryPrepared(store->conn, statement->name, step->n, step->values,
 					   step->lengths, step->formats, 1) == 1;
 	return PQsendQueryParams(store->conn, statement->text, step->n, NULL, step->values,
@@ -322,6 +322,8 @@ static enum store_result judge(const struct pg_call *call, const struct pg_excha
 	}
 	if (step != NULL && step->on_foreign_key != STORE_OK && strcmp(state, "23503") == 0)
 		return step->on_foreign_key;
+	if (step != NULL && step->on_unique != STORE_OK && strcmp(state, "23505") == 0)
+		return step->on_unique;
 	log_failure(call, x);
 	return STORE_FAILED;
 }

@@ -8,7 +8,7 @@
 #include "store/statements.h"
 #include "store/store.h"
 
-enum { PG_STEPS_MAX = 6, PG_PARAMS_MAX = 9 };
+enum { PG_STEPS_MAX = 10, PG_PARAMS_MAX = 12 };
 
 /* What was logged last of the connection, so that only changes are logged. */
 enum link_state { LINK_NEW, LINK_UP, LINK_DOWN, LINK_UNFIT };
@@ -17,6 +17,7 @@ struct store {
 	char *conninfo;
 	int connect_timeout_ms;
 	int statement_timeout_ms;
+	int64_t audit_keep_s;
 	int64_t until; /* of the request; 0: none */
 	bool prepared;
 	bool pooled;      /* prepared statements get lost: nothing works with them */
@@ -33,6 +34,7 @@ struct store {
 struct pg_step {
 	enum statement_id statement;
 	enum store_result on_foreign_key; /* for 23503; STORE_OK: not foreseen */
+	enum store_result on_unique;      /* for 23505 likewise */
 	int n;
 	const char *values[PG_PARAMS_MAX];
 	int lengths[PG_PARAMS_MAX];

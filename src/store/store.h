@@ -31,6 +31,8 @@ struct store_options {
 	int connect_timeout_ms;   /* for a new connection, its checks and statements */
 	int statement_timeout_ms; /* for one call; then the connection is dropped */
 	bool prepared_statements; /* once a connection; off: sent with each call, for poolers */
+	/* audit rows of the same user that are older go with each new one; 0: none goes */
+	int64_t audit_keep_s;
 };
 
 /* Opens nothing yet: the first call connects. Never NULL. After an attempt that took long and
@@ -50,7 +52,7 @@ enum store_result store_check(struct store *) MUST_CHECK;
 /* store_check() and one statement more, for /api/ready. */
 enum store_result store_ready(struct store *) MUST_CHECK;
 
-/* --- accounts and sessions ------------------------------------------------------------------- */
+/* --- accounts and sessions -------------------------------------------------------------------- */
 
 struct principal {
 	struct uuid user_id;
@@ -74,13 +76,19 @@ struct session {
 	int64_t expires_at;
 };
 
+/* Who asks, as it is kept with sessions and in the audit. Valid UTF-8, each at most 255 bytes. */
+struct client {
+	const char *address;    /* "" when the web server gave none that can be kept */
+	const char *network;    /* the address as the throttle counts it: IPv6 by /64 */
+	const char *user_agent; /* or NULL */
+	const char *request_id;
+};
+
 struct new_session {
 	struct uuid id;
 	const char *key_id; /* that signs its refresh tokens */
 	int64_t idle_s;
 	int64_t absolute_s;
-	const char *ip;
-	const char *user_agent; /* or NULL */
 };
 
 struct new_account {
@@ -89,10 +97,17 @@ struct new_account {
 	const char *email_key; /* in the form that is compared */
 	const char *name;      /* or NULL */
 	const char *password_hash;
+	const char *invite; /* NULL: none is needed; else its digest (store_invite_check) */
 	struct new_session session;
+	struct client client;
 };
 
-/* STORE_CONFLICT when the e-mail is taken: of racers, one wins. */
+/* Whether an invitation with this digest (hex of SHA-256 over its code) can be used: STORE_OK or
+ * STORE_NOT_FOUND. Uses nothing up; spares the hashing. */
+enum store_result store_invite_check(struct store *, const char *digest) MUST_CHECK;
+
+/* STORE_CONFLICT when the e-mail is taken: of racers, one wins. STORE_NOT_FOUND when the invitation
+ * cannot be used (any more); only an account that was made uses one up. */
 enum store_result store_account_create(struct store *, struct arena *, const struct new_account *,
 				       struct user *, struct session *) MUST_CHECK;
 
@@ -101,18 +116,30 @@ struct credential {
 	const char *password_hash;
 	int64_t epoch;
 	bool disabled;
+	/* with store_credential_find(): */
+	bool network_known; /* a session of this user, maybe an ended one, began on this network */
+	bool session_lives; /* the one that is named in the query */
 };
 
-/* Reads the credential of an e-mail; STORE_NOT_FOUND. Two round trips (two key look-ups). */
-enum store_result store_credential_find(struct store *, struct arena *, const char *email_key,
+struct credential_query {
+	const char *email_key;
+	const char *network;
+	const struct principal *session; /* NULL, or one that the caller has shown a token of */
+};
+
+/* Reads the credential of an e-mail; STORE_NOT_FOUND. Two round trips (two key look-ups), for an
+ * unknown e-mail as well, so that the time tells nothing. */
+enum store_result store_credential_find(struct store *, struct arena *,
+					const struct credential_query *,
 					struct credential *) MUST_CHECK;
 
 struct login {
 	struct uuid user_id;
 	const char *verified_hash; /* that the password was compared with */
 	const char *new_hash;      /* NULL, or the hash to keep from now on */
-	const char *throttle_key;  /* NULL, or the account's count to clear */
+	const char *throttle_key;  /* NULL, or the count to clear */
 	struct new_session session;
+	struct client client;
 };
 
 /* Starts a session if the credential still is what was verified; else STORE_NO_SESSION (the caller
@@ -145,18 +172,140 @@ enum store_result store_session_refresh(struct store *, struct arena *,
 					const struct session_refresh *,
 					struct session_state *) MUST_CHECK;
 
-/* Ends a session; also STORE_OK when it had ended or never was. With `counter` not negative only if
- * the session still has this counter (theft). */
+/* Ends a session by a token of it, in no session's name: audit `logout`. Also STORE_OK when it had
+ * ended or never was. */
 enum store_result store_session_end(struct store *, const struct principal *,
-				    int64_t counter) MUST_CHECK;
+				    const struct client *) MUST_CHECK;
+/* Ends a session whose old refresh token was used again, if it still has this counter: audit
+ * `refresh_theft`. */
+enum store_result store_session_theft(struct store *, const struct principal *, int64_t counter,
+				      const struct client *) MUST_CHECK;
 
-/* --- throttle -------------------------------------------------------------------------------- */
+struct session_info {
+	struct session session;
+	const char *ip;
+	const char *user_agent; /* or NULL */
+};
+struct session_list {
+	size_t n;
+	struct session_info *sessions;
+};
+
+enum { SESSION_LIST_MAX = 1000 };
+
+/* The caller's sessions that live, the last used first, at most SESSION_LIST_MAX. */
+enum store_result store_session_list(struct store *, struct arena *, const struct principal *,
+				     struct session_list *) MUST_CHECK;
+/* Ends one of the caller's sessions, maybe this one: audit `session_ended`. STORE_NOT_FOUND when
+ * it does not live. */
+enum store_result store_session_end_own(struct store *, const struct principal *,
+					const struct uuid *id, const struct client *) MUST_CHECK;
+/* Ends all of the caller's sessions but this one, also those that are beginning: audit
+ * `sessions_ended`. */
+enum store_result store_session_end_others(struct store *, const struct principal *,
+					   const struct client *) MUST_CHECK;
+
+/* --- the caller's own account ----------------------------------------------------------------- */
+
+/* The user and what the current password is compared with. */
+enum store_result store_account_get(struct store *, struct arena *, const struct principal *,
+				    struct user *, struct credential *) MUST_CHECK;
+
+struct password_change {
+	struct principal principal;
+	const char *verified_hash;
+	const char *new_hash;
+	const char *throttle_key; /* NULL, or the count to clear */
+	struct new_session session;
+	struct client client;
+};
+
+/* Every session ends by the epoch, and a new one begins: audit `password_changed`. STORE_STALE when
+ * the credential is not what was verified. */
+enum store_result store_password_change(struct store *, struct arena *,
+					const struct password_change *, struct user *,
+					struct session *) MUST_CHECK;
+
+/* Sets the name; NULL clears it. */
+enum store_result store_name_change(struct store *, struct arena *, const struct principal *,
+				    const char *name, struct user *) MUST_CHECK;
+
+struct email_change {
+	struct principal principal;
+	const char *verified_hash;
+	int64_t epoch; /* as it was verified */
+	const char *old_email_key;
+	const char *email;
+	const char *email_key;
+	bool set_name;
+	const char *name;         /* or NULL */
+	const char *throttle_key; /* NULL, or the count to clear */
+	struct client client;
+};
+
+/* All other sessions end, this one goes on: audit `email_changed`. STORE_CONFLICT when the e-mail
+ * is taken, STORE_STALE when the credential or its epoch is not what was verified. */
+enum store_result store_email_change(struct store *, struct arena *, const struct email_change *,
+				     struct user *) MUST_CHECK;
+
+struct account_delete {
+	struct principal principal;
+	const char *verified_hash;
+	int64_t epoch;
+	const char *email_key;
+	const char *throttle_key; /* NULL, or the count to clear */
+	struct client client;
+};
+
+/* User, e-mail, credential, sessions, tasks and audit go, in one transaction; one audit row
+ * `account_deleted` without an address stays. STORE_STALE as above. */
+enum store_result store_account_delete(struct store *, const struct account_delete *) MUST_CHECK;
+
+struct audit_event {
+	int64_t at;
+	const char *event;
+	bool has_session;
+	struct uuid session_id;
+	const char *ip;         /* or NULL */
+	const char *user_agent; /* or NULL */
+	const char *detail;     /* or NULL */
+};
+
+struct account_export {
+	struct user user;
+	int64_t updated_at;
+	int64_t password_changed_at;
+	struct session_list sessions; /* all rows, ended ones included */
+	size_t n_tasks;
+	struct task *tasks;
+	size_t n_events;
+	struct audit_event *events;
+};
+
+/* Everything that is kept of the caller, but for secrets, from one snapshot. */
+enum store_result store_account_export(struct store *, struct arena *, const struct principal *,
+				       struct account_export *) MUST_CHECK;
+
+/* --- audit ------------------------------------------------------------------------------------ */
+
+/* Events are written in the transaction of the act, by the functions above. A failure has none, so
+ * it is one of its own. */
+enum audit_failure { AUDIT_LOGIN_FAILED, AUDIT_PASSWORD_REFUSED };
+
+/* `user_id`: NULL when the account is unknown. `detail`: a reason of ours, never what was typed. */
+enum store_result store_audit_failure(struct store *, enum audit_failure,
+				      const struct uuid *user_id, const char *detail,
+				      const struct client *) MUST_CHECK;
+
+/* --- throttle --------------------------------------------------------------------------------- */
 
 struct throttle {
 	int64_t retry_after_us; /* with STORE_LIMITED: the wait, more than 0 */
 };
 
 enum { THROTTLE_WINDOW_S = 60, THROTTLE_FREE_FAILURES = 5, THROTTLE_WAIT_MAX_S = 900 };
+
+/* What no longer counts goes with new counts, a few rows with each. */
 
 /* Counts one attempt of an address against `limit` a minute. STORE_LIMITED counts nothing. */
 enum store_result store_throttle_address(struct store *, const char *key, int64_t limit,
@@ -169,7 +318,7 @@ enum store_result store_throttle_reserve(struct store *, const char *key,
  * One that fails leaves a failure too many, which is the safe side. */
 enum store_result store_throttle_refund(struct store *, const char *key);
 
-/* --- tasks ----------------------------------------------------------------------------------- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 struct task {
 	struct uuid id;

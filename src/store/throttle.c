@@ -1,8 +1,8 @@
 #include "base/base.h"
 
-#include "store/pg.h"
+#include "store/sessions.h"
 
-/* Runs a counting statement and the reading of the wait. */
+/* Runs a counting statement, the reading of the wait and the sweeping. */
 static enum store_result count(struct store *store, struct pg_call *call, const char *key,
 			       struct throttle *throttle)
 {
@@ -10,6 +10,7 @@ static enum store_result count(struct store *store, struct pg_call *call, const 
 	enum store_result r;
 
 	pg_text(pg_step(call, STATEMENT_THROTTLE_WAIT), key);
+	pg_step(call, STATEMENT_THROTTLE_SWEEP);
 	*throttle = (struct throttle){ 0 };
 	r = pg_run(store, NULL, call);
 	if (r != STORE_OK)
@@ -71,4 +72,17 @@ enum store_result store_throttle_refund(struct store *store, const char *key)
 	r = pg_run(store, NULL, &call);
 	pg_clear(&call);
 	return r;
+}
+
+void throttle_clear_step(struct pg_call *call, const struct uuid *user_id,
+			 const struct uuid *act_id, const char *key)
+{
+	struct pg_step *step;
+
+	if (key == NULL)
+		return;
+	step = pg_step(call, STATEMENT_THROTTLE_CLEAR);
+	pg_uuid(step, user_id);
+	pg_uuid(step, act_id);
+	pg_text(step, key);
 }

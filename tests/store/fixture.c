@@ -25,7 +25,8 @@ enum {
 
 struct store_options fixture_options = { .connect_timeout_ms = 20000,
 					 .statement_timeout_ms = 20000,
-					 .prepared_statements = true };
+					 .prepared_statements = true,
+					 .audit_keep_s = 86400 };
 static const char *admin_conninfo;
 
 /* --- connections ----------------------------------------------------------------------------- */
@@ -198,8 +199,16 @@ struct new_session fixture_session(void)
 		.key_id = "k1",
 		.idle_s = FIXTURE_IDLE_S,
 		.absolute_s = FIXTURE_ABSOLUTE_S,
-		.ip = "192.0.2.7",
+	};
+}
+
+struct client fixture_client(void)
+{
+	return (struct client){
+		.address = "192.0.2.7",
+		.network = "192.0.2.7",
 		.user_agent = "fixture",
+		.request_id = "request-1",
 	};
 }
 
@@ -209,7 +218,9 @@ void fixture_account(struct store *store, struct account *account)
 	struct arena *arena = arena_new(ARENA_MAX);
 	struct user user;
 	struct session session;
-	struct new_account create = { .user_id = uuid_v7(), .session = fixture_session() };
+	struct new_account create = { .user_id = uuid_v7(),
+				      .session = fixture_session(),
+				      .client = fixture_client() };
 	enum store_result r;
 
 	account->principal.user_id = create.user_id;
@@ -256,6 +267,26 @@ int64_t fixture_live_sessions(PGconn *admin, const struct principal *p)
 			   " where user_id = '%s' and revoked_at is null and expires_at > now()"
 			   " and idle_expires_at > now() and disabled_at is null",
 			   fixture_id(&p->user_id));
+}
+
+int64_t fixture_events(PGconn *admin, const struct uuid *user_id, const char *event)
+{
+	return fixture_int(admin,
+			   "select count(*) from taskcell.audit where user_id = '%s'"
+			   " and event like '%s'",
+			   fixture_id(user_id), event != NULL ? event : "%");
+}
+
+int64_t fixture_rows(PGconn *admin, const struct uuid *user_id)
+{
+	static const char *const tables[] = { "user_emails", "credentials", "sessions", "tasks" };
+	int64_t n = fixture_int(admin, "select count(*) from taskcell.users where id = '%s'",
+				fixture_id(user_id));
+
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		n += fixture_int(admin, "select count(*) from taskcell.%s where user_id = '%s'",
+				 tables[i], fixture_id(user_id));
+	return n;
 }
 
 /* --- waiting --------------------------------------------------------------------------------- */

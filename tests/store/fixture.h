@@ -45,6 +45,7 @@ struct account {
 enum { FIXTURE_IDLE_S = 3600, FIXTURE_ABSOLUTE_S = 7200 };
 
 struct new_session fixture_session(void);
+struct client fixture_client(void);
 /* A new account with one session, and one with another e-mail each time. */
 void fixture_account(struct store *, struct account *);
 /* A task of that account. */
@@ -53,6 +54,11 @@ struct uuid fixture_task(struct store *, const struct principal *, const char *t
 int64_t fixture_revision(PGconn *admin, const struct principal *);
 /* Sessions of the user that would let a request in. */
 int64_t fixture_live_sessions(PGconn *admin, const struct principal *);
+
+/* Audit rows of the user with this event; NULL: with any. */
+int64_t fixture_events(PGconn *admin, const struct uuid *user_id, const char *event);
+/* What is left of a user in all tables but the audit. */
+int64_t fixture_rows(PGconn *admin, const struct uuid *user_id);
 
 /* How many statements wait for locks, and to wait until `n` do, at most ten seconds. */
 unsigned fixture_blocked(PGconn *admin);

@@ -8,7 +8,52 @@
 
 /* --- the end of a session -------------------------------------------------------------------- */
 
-/* Every function of a principal; each has to say the same. */
+/* Every other function of a principal that lives; each has to say the same. */
+static void expect_no_session(const struct principal *p, const struct uuid *other)
+{
+	const struct client client = fixture_client();
+	/* As if the caller had read it just before. */
+	int64_t epoch = fixture_int(admin,
+				    "select coalesce(max(epoch), 0) from taskcell.credentials"
+				    " where user_id = '%s'",
+				    fixture_id(&p->user_id));
+	const struct password_change password = { .principal = *p,
+						  .verified_hash = "fixture-hash",
+						  .new_hash = "intruded",
+						  .session = fixture_session(),
+						  .client = client };
+	const struct email_change email = { .principal = *p,
+					    .verified_hash = "fixture-hash",
+					    .epoch = epoch,
+					    .old_email_key = "intruded@example.org",
+					    .email = "intruding@example.org",
+					    .email_key = "intruding@example.org",
+					    .client = client };
+	const struct account_delete deletion = { .principal = *p,
+						 .verified_hash = "fixture-hash",
+						 .epoch = epoch,
+						 .email_key = "intruded@example.org",
+						 .client = client };
+	struct session_list list;
+	struct user user;
+	struct session session;
+	struct credential credential;
+	struct account_export all;
+
+	CU_ASSERT(store_session_list(store, arena, p, &list) == STORE_NO_SESSION);
+	CU_ASSERT(store_session_end_own(store, p, &p->session_id, &client) == STORE_NO_SESSION);
+	CU_ASSERT(store_session_end_own(store, p, other, &client) == STORE_NO_SESSION);
+	CU_ASSERT(store_session_end_others(store, p, &client) == STORE_NO_SESSION);
+	CU_ASSERT(store_account_get(store, arena, p, &user, &credential) == STORE_NO_SESSION);
+	CU_ASSERT(store_password_change(store, arena, &password, &user, &session) ==
+		  STORE_NO_SESSION);
+	CU_ASSERT(store_name_change(store, arena, p, "intruded", &user) == STORE_NO_SESSION);
+	CU_ASSERT(store_email_change(store, arena, &email, &user) == STORE_NO_SESSION);
+	CU_ASSERT(store_account_delete(store, &deletion) == STORE_NO_SESSION);
+	CU_ASSERT(store_account_export(store, arena, p, &all) == STORE_NO_SESSION);
+}
+
+/* Every function of a principal for tasks, and one besides. */
 static void expect_everywhere(const struct principal *p, const struct uuid *task_id,
 			      enum store_result task_result, enum store_result user_result)
 {
@@ -32,7 +77,7 @@ static void expect_everywhere(const struct principal *p, const struct uuid *task
 		CU_ASSERT(store_task_create(store, arena, p, &create, &task) == user_result);
 }
 
-/* All that a user has, as text to compare. */
+/* All that a user has, as text to compare; but for expired sessions, which may go at any time. */
 static char *everything_of(const struct uuid *user_id)
 {
 	const char *id = fixture_id(user_id);
@@ -40,8 +85,13 @@ static char *everything_of(const struct uuid *user_id)
 	return fixture_text(
 		admin,
 		"select u::text from taskcell.users u where id = '%s' union all"
-		" (select t::text from taskcell.tasks t where user_id = '%s' order by id)",
-		id, id);
+		" select t::text from taskcell.tasks t where user_id = '%s' union all"
+		" select c::text from taskcell.credentials c where user_id = '%s' union all"
+		" select e::text from taskcell.user_emails e where user_id = '%s' union all"
+		" select s::text from taskcell.sessions s where user_id = '%s'"
+		"  and expires_at > now() and idle_expires_at > now() union all"
+		" select a::text from taskcell.audit a where user_id = '%s' order by 1",
+		id, id, id, id, id, id);
 }
 
 static void test_ended_session(void)
@@ -56,19 +106,29 @@ static void test_ended_session(void)
 		"delete from taskcell.credentials where user_id = '%s'",
 		NULL, /* store_session_end() */
 	};
+	const struct client client = fixture_client();
 
 	for (size_t i = 0; i < ARRAY_LEN(how); i++) {
 		struct account account;
-		struct uuid task_id;
+		struct uuid task_id, other = uuid_v7();
 		char *before, *after;
 
 		fixture_account(store, &account);
 		task_id = fixture_task(store, &account.principal, "mine");
-		before = everything_of(&account.principal.user_id);
 		if (how[i] != NULL)
 			fixture_exec(admin, how[i], fixture_id(&account.principal.user_id));
 		else
-			CU_ASSERT(store_session_end(store, &account.principal, -1) == STORE_OK);
+			CU_ASSERT(store_session_end(store, &account.principal, &client) ==
+				  STORE_OK);
+		/* One that lives, unless the account is closed. */
+		fixture_exec(admin,
+			     "insert into taskcell.sessions"
+			     " (user_id, id, epoch, key_id, idle_expires_at, expires_at, ip)"
+			     " select user_id, '%s', epoch, 'k', 'infinity', 'infinity', 'x'"
+			     " from taskcell.credentials where user_id = '%s'",
+			     fixture_id(&other), fixture_id(&account.principal.user_id));
+		before = everything_of(&account.principal.user_id);
+		expect_no_session(&account.principal, &other);
 		expect_everywhere(&account.principal, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
 		after = everything_of(&account.principal.user_id);
 		CU_ASSERT_STRING_EQUAL(before, after);
@@ -90,13 +150,15 @@ static void run_until_logout(struct racer *racer, void *shared, void *out)
 {
 	struct logout_arg *arg = shared;
 	struct logout_result *result = out;
+	const struct client client = fixture_client();
 	enum store_result r = STORE_OK;
 
 	if (racer->index == 0) {
 		/* Some creates first, so that all are busy. */
 		for (int i = 0; i < 10; i++)
 			fixture_task(racer->store, &arg->principal, "before the logout");
-		result->odd += store_session_end(racer->store, &arg->principal, -1) != STORE_OK;
+		result->odd +=
+			store_session_end(racer->store, &arg->principal, &client) != STORE_OK;
 		atomic_store(&arg->ended, true);
 		return;
 	}
@@ -160,8 +222,10 @@ static void test_two_users(void)
 	CU_ASSERT_EQUAL(fixture_revision(admin, &b.principal), 0);
 	/* Another's session opens neither. */
 	mixed = (struct principal){ a.principal.user_id, b.principal.session_id };
+	expect_no_session(&mixed, &a.principal.session_id);
 	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
 	mixed = (struct principal){ b.principal.user_id, a.principal.session_id };
+	expect_no_session(&mixed, &a.principal.session_id);
 	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);
 	mixed = (struct principal){ nowhere, nowhere };
 	expect_everywhere(&mixed, &task_id, STORE_NO_SESSION, STORE_NO_SESSION);

@@ -38,7 +38,10 @@ static void run_login(struct racer *racer, void *shared, void *out)
 	struct login login = { .user_id = arg->account.principal.user_id,
 			       .verified_hash = arg->verified,
 			       .throttle_key = arg->throttle_key[0] ? arg->throttle_key : NULL,
-			       .session = fixture_session() };
+			       .session = fixture_session(),
+			       .client = fixture_client() };
+	const struct credential_query query = { .email_key = arg->account.email_key,
+						.network = "" };
 	struct credential credential;
 	struct user user;
 	struct session session;
@@ -50,8 +53,7 @@ static void run_login(struct racer *racer, void *shared, void *out)
 	result->r = store_login(racer->store, racer->arena, &login, &user, &session);
 	if (!arg->retry || result->r != STORE_NO_SESSION)
 		return;
-	result->again = store_credential_find(racer->store, racer->arena, arg->account.email_key,
-					      &credential);
+	result->again = store_credential_find(racer->store, racer->arena, &query, &credential);
 	if (result->again != STORE_OK)
 		return;
 	login.verified_hash = credential.password_hash;
@@ -220,6 +222,8 @@ static void test_two_rehash_at_once(void)
 	for (unsigned time = 0; time < TIMES; time++) {
 		struct login_arg *arg = new_login_arg();
 		struct race race_ = one_login(arg);
+		const struct credential_query query = { .email_key = arg->account.email_key,
+							.network = "" };
 		const struct login_result *results;
 		struct credential credential;
 		unsigned ok = 0;
@@ -227,8 +231,7 @@ static void test_two_rehash_at_once(void)
 		race_.racers = N;
 		arg->rehash = arg->retry = true;
 		results = race(&race_);
-		CU_ASSERT(store_credential_find(store, arena, arg->account.email_key,
-						&credential) == STORE_OK);
+		CU_ASSERT(store_credential_find(store, arena, &query, &credential) == STORE_OK);
 		CU_ASSERT_EQUAL(credential.epoch, 0);
 		for (unsigned i = 0; i < N; i++) {
 			char hash[40];

@@ -90,7 +90,8 @@ static void run_register(struct racer *racer, void *arg, void *out)
 	struct register_result *result = out;
 	struct new_account create = { .user_id = uuid_v7(),
 				      .password_hash = "hash",
-				      .session = fixture_session() };
+				      .session = fixture_session(),
+				      .client = fixture_client() };
 	struct user user;
 	struct session session;
 

@@ -51,7 +51,8 @@ static void test_account_create(void)
 				      .email_key = "ann@example.org",
 				      .name = "Ann \xc3\x85",
 				      .password_hash = "h1",
-				      .session = fixture_session() };
+				      .session = fixture_session(),
+				      .client = fixture_client() };
 	struct new_account again = create;
 	struct user user, got;
 	struct session session, got_session;
@@ -101,16 +102,24 @@ static void test_account_without_name(void)
 				      .email = "noname@example.org",
 				      .email_key = "noname@example.org",
 				      .password_hash = "h",
-				      .session = fixture_session() };
+				      .session = fixture_session(),
+				      .client = fixture_client() };
 	struct user user;
 	struct session session;
 
-	create.session.user_agent = NULL;
+	create.client.user_agent = NULL;
 	/* The idle life ends with the absolute one at the latest. */
 	create.session.idle_s = FIXTURE_ABSOLUTE_S + 1;
 	CU_ASSERT_FATAL(store_account_create(store, arena, &create, &user, &session) == STORE_OK);
 	CU_ASSERT_PTR_NULL(user.name);
 	CU_ASSERT_EQUAL(session.idle_expires_at, session.expires_at);
+}
+
+static enum store_result credential_of(const char *email_key, struct credential *credential)
+{
+	const struct credential_query query = { .email_key = email_key, .network = "" };
+
+	return store_credential_find(store, arena, &query, credential);
 }
 
 static void test_credential_find(void)
@@ -119,10 +128,8 @@ static void test_credential_find(void)
 	struct credential credential;
 
 	fixture_account(store, &account);
-	CU_ASSERT(store_credential_find(store, arena, "nobody@example.org", &credential) ==
-		  STORE_NOT_FOUND);
-	CU_ASSERT_FATAL(store_credential_find(store, arena, account.email_key, &credential) ==
-			STORE_OK);
+	CU_ASSERT(credential_of("nobody@example.org", &credential) == STORE_NOT_FOUND);
+	CU_ASSERT_FATAL(credential_of(account.email_key, &credential) == STORE_OK);
 	CU_ASSERT(uuid_equal(&credential.user_id, &account.principal.user_id));
 	CU_ASSERT_STRING_EQUAL(credential.password_hash, account.password_hash);
 	CU_ASSERT_EQUAL(credential.epoch, 0);
@@ -131,16 +138,34 @@ static void test_credential_find(void)
 		     "update taskcell.credentials set disabled_at = now(), epoch = 3"
 		     " where user_id = '%s'",
 		     fixture_id(&account.principal.user_id));
-	CU_ASSERT_FATAL(store_credential_find(store, arena, account.email_key, &credential) ==
-			STORE_OK);
+	CU_ASSERT_FATAL(credential_of(account.email_key, &credential) == STORE_OK);
 	CU_ASSERT(credential.disabled && credential.epoch == 3);
 }
 
-static struct login login_of(const struct account *account)
+struct login login_of(const struct account *account)
 {
 	return (struct login){ .user_id = account->principal.user_id,
 			       .verified_hash = account->password_hash,
-			       .session = fixture_session() };
+			       .session = fixture_session(),
+			       .client = fixture_client() };
+}
+
+struct principal another_login(const struct account *account)
+{
+	struct login login = login_of(account);
+	struct user user;
+	struct session session;
+
+	CU_ASSERT_FATAL(store_login(store, arena, &login, &user, &session) == STORE_OK);
+	return (struct principal){ login.user_id, login.session.id };
+}
+
+enum store_result look_at(const struct principal *principal)
+{
+	struct user user;
+	struct session session;
+
+	return store_session_get(store, arena, principal, &user, &session);
 }
 
 static void test_login(void)
@@ -167,8 +192,7 @@ static void test_login(void)
 	CU_ASSERT(store_login(store, arena, &login, &user, &session) == STORE_NO_SESSION);
 	login.new_hash = "other";
 	CU_ASSERT(store_login(store, arena, &login, &user, &session) == STORE_NO_SESSION);
-	CU_ASSERT_FATAL(store_credential_find(store, arena, account.email_key, &credential) ==
-			STORE_OK);
+	CU_ASSERT_FATAL(credential_of(account.email_key, &credential) == STORE_OK);
 	CU_ASSERT_STRING_EQUAL(credential.password_hash, "rehashed");
 	CU_ASSERT_EQUAL(credential.epoch, 0);
 
@@ -299,148 +323,6 @@ static void test_refresh_ends_in_time(void)
 	CU_ASSERT(store_session_refresh(store, arena, &refresh, &state) == STORE_REFUSED);
 }
 
-static void test_session_end(void)
-{
-	struct account account;
-	struct principal nobody = { uuid_v7(), uuid_v7() };
-	struct user user;
-	struct session session;
-
-	fixture_account(store, &account);
-	CU_ASSERT(store_session_end(store, &nobody, -1) == STORE_OK);
-	CU_ASSERT(store_session_end(store, &account.principal, 1) == STORE_OK);
-	CU_ASSERT(store_session_get(store, arena, &account.principal, &user, &session) == STORE_OK);
-	CU_ASSERT(store_session_end(store, &account.principal, 0) == STORE_OK);
-	CU_ASSERT(store_session_get(store, arena, &account.principal, &user, &session) ==
-		  STORE_NO_SESSION);
-	fixture_account(store, &account);
-	CU_ASSERT(store_session_end(store, &account.principal, -1) == STORE_OK);
-	CU_ASSERT(store_session_end(store, &account.principal, -1) == STORE_OK);
-	CU_ASSERT(store_session_get(store, arena, &account.principal, &user, &session) ==
-		  STORE_NO_SESSION);
-}
-
-/* --- throttle -------------------------------------------------------------------------------- */
-
-/* Makes it `seconds` later for a key. */
-static void pass(const char *key, int seconds)
-{
-	fixture_exec(admin,
-		     "update taskcell.throttle set counted_at = counted_at - interval '%d s',"
-		     " ends_at = ends_at - interval '%d s' where key = '%s'",
-		     seconds, seconds, key);
-}
-
-static int64_t hits_of(const char *key)
-{
-	return fixture_int(admin, "select hits from taskcell.throttle where key = '%s'", key);
-}
-
-static void expect_limited(const char *key, int64_t seconds)
-{
-	struct throttle throttle;
-
-	CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_LIMITED);
-	CU_ASSERT(throttle.retry_after_us > (seconds - 1) * US_PER_SECOND / 2);
-	CU_ASSERT(throttle.retry_after_us <= seconds * US_PER_SECOND);
-}
-
-static void test_throttle_account(void)
-{
-	static const int waits[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900 };
-	const char *key = "account:waits@example.org";
-	struct throttle throttle;
-
-	for (int i = 0; i < THROTTLE_FREE_FAILURES; i++)
-		CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-		int64_t wait;
-
-		CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-		wait = fixture_int(admin,
-				   "select extract(epoch from ends_at - counted_at)"
-				   " from taskcell.throttle where key = '%s'",
-				   key);
-		CU_ASSERT_EQUAL(wait, waits[i]);
-		if (waits[i] >= 64)
-			expect_limited(key, waits[i]);
-		pass(key, waits[i]);
-	}
-	/* What was refused was not counted, and a day forgets. */
-	CU_ASSERT_EQUAL(hits_of(key), THROTTLE_FREE_FAILURES + (int64_t)ARRAY_LEN(waits));
-	pass(key, 24 * 3600);
-	CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-	CU_ASSERT_EQUAL(hits_of(key), 1);
-}
-
-static void test_throttle_refund(void)
-{
-	const char *key = "account:refund@example.org";
-	struct store *other = fixture_store();
-	struct throttle throttle;
-
-	CU_ASSERT(store_throttle_refund(store, "account:never@example.org") == STORE_OK);
-	for (int i = 0; i < THROTTLE_FREE_FAILURES; i++)
-		CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-	/* The sixth, given back, leaves no wait: again and again. */
-	for (int i = 0; i < 3; i++) {
-		CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-		CU_ASSERT(store_throttle_refund(store, key) == STORE_OK);
-	}
-	/* The wait of another's later failure stays. */
-	CU_ASSERT(store_throttle_reserve(store, key, &throttle) == STORE_OK);
-	pass(key, 1);
-	CU_ASSERT(store_throttle_reserve(other, key, &throttle) == STORE_OK);
-	fixture_exec(admin, "update taskcell.throttle set ends_at = ends_at + interval '1 h'"
-			    " where key = 'account:refund@example.org'");
-	CU_ASSERT(store_throttle_refund(store, key) == STORE_OK);
-	expect_limited(key, 3602);
-	CU_ASSERT_EQUAL(hits_of(key), THROTTLE_FREE_FAILURES + 1);
-	store_close(other);
-}
-
-static void test_login_clears_throttle(void)
-{
-	struct account account;
-	struct login login;
-	struct user user;
-	struct session session;
-	struct throttle throttle;
-
-	fixture_account(store, &account);
-	login = login_of(&account);
-	login.throttle_key = account.email_key;
-	for (int i = 0; i <= THROTTLE_FREE_FAILURES; i++)
-		CU_ASSERT(store_throttle_reserve(store, account.email_key, &throttle) == STORE_OK);
-	login.verified_hash = "changed meanwhile";
-	CU_ASSERT(store_login(store, arena, &login, &user, &session) == STORE_NO_SESSION);
-	CU_ASSERT_EQUAL(hits_of(account.email_key), THROTTLE_FREE_FAILURES + 1);
-	login.verified_hash = account.password_hash;
-	CU_ASSERT(store_login(store, arena, &login, &user, &session) == STORE_OK);
-	CU_ASSERT(store_throttle_reserve(store, account.email_key, &throttle) == STORE_OK);
-	CU_ASSERT_EQUAL(hits_of(account.email_key), 1);
-}
-
-static void test_throttle_address(void)
-{
-	const char *key = "address:192.0.2.1";
-	struct throttle throttle;
-
-	for (int i = 0; i < 3; i++)
-		CU_ASSERT(store_throttle_address(store, key, 3, &throttle) == STORE_OK);
-	for (int i = 0; i < 2; i++) {
-		CU_ASSERT(store_throttle_address(store, key, 3, &throttle) == STORE_LIMITED);
-		CU_ASSERT(throttle.retry_after_us > 0);
-		CU_ASSERT(throttle.retry_after_us <= THROTTLE_WINDOW_S * US_PER_SECOND);
-	}
-	CU_ASSERT_EQUAL(hits_of(key), 3);
-	CU_ASSERT(store_throttle_address(store, "address:192.0.2.2", 3, &throttle) == STORE_OK);
-	pass(key, THROTTLE_WINDOW_S);
-	CU_ASSERT(store_throttle_address(store, key, 3, &throttle) == STORE_OK);
-	CU_ASSERT_EQUAL(hits_of(key), 1);
-	CU_ASSERT(store_throttle_address(store, "\xc0\x80", 3, &throttle) == STORE_REFUSED);
-}
-
 /* --- suites ---------------------------------------------------------------------------------- */
 
 static CU_TestInfo account_tests[] = {
@@ -456,21 +338,16 @@ static CU_TestInfo session_tests[] = {
 	{ "refresh", test_refresh },
 	{ "refresh of the dead", test_refresh_of_the_dead },
 	{ "refresh ends in time", test_refresh_ends_in_time },
-	{ "end", test_session_end },
-	CU_TEST_INFO_NULL,
-};
-
-static CU_TestInfo throttle_tests[] = {
-	{ "account", test_throttle_account },
-	{ "refund", test_throttle_refund },
-	{ "login clears", test_login_clears_throttle },
-	{ "address", test_throttle_address },
 	CU_TEST_INFO_NULL,
 };
 
 static CU_SuiteInfo suites[] = {
 	SUITE("accounts", account_tests),
 	SUITE("sessions", session_tests),
+	SUITE("sessions of a person", own_session_tests),
+	SUITE("account", own_account_tests),
+	SUITE("invitations", invite_tests),
+	SUITE("audit", audit_tests),
 	SUITE("throttle", throttle_tests),
 	SUITE("tasks", task_tests),
 	SUITE("outcomes", outcome_tests),

@@ -409,8 +409,8 @@ static void test_unfit_schema(void)
 	static const struct {
 		const char *sql, *undo, *message;
 	} cases[] = {
-		{ "update taskcell.migrations set checksum = 'x' || checksum where version = 1",
-		  "update taskcell.migrations set checksum = substr(checksum, 2) where version = 1",
+		{ "update taskcell.migrations set checksum = 'x' || checksum where version = 2",
+		  "update taskcell.migrations set checksum = substr(checksum, 2) where version = 2",
 		  "schema" },
 		{ "insert into taskcell.migrations values (1000, '1000_later', 'x')",
 		  "delete from taskcell.migrations where version = 1000", "schema" },

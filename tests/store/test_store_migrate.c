@@ -56,7 +56,8 @@ static void test_fresh_database(void)
 	CU_ASSERT_EQUAL(occurrences(log_read(), "taskcellctl migrate"), 1);
 	log_stop();
 	CU_ASSERT(migrated(options.conninfo) == STORE_OK);
-	CU_ASSERT_STRING_EQUAL(report_text, "0001_accounts_and_tasks applied\nup to date\n");
+	CU_ASSERT_STRING_EQUAL(report_text, "0001_accounts_and_tasks applied\n"
+					    "0002_audit_and_invitations applied\nup to date\n");
 	CU_ASSERT(store_ready(fresh) == STORE_OK);
 	CU_ASSERT(migrated(options.conninfo) == STORE_OK);
 	CU_ASSERT_STRING_EQUAL(report_text, "up to date\n");
@@ -114,6 +115,7 @@ static void test_dry_run(void)
 	CU_ASSERT(foreseen(conninfo) == STORE_STALE);
 	CU_ASSERT_STRING_EQUAL(report_text,
 			       "0001_accounts_and_tasks would be applied\n"
+			       "0002_audit_and_invitations would be applied\n"
 			       "role setting lock_timeout would become 2s\n"
 			       "role setting idle_in_transaction_session_timeout would become 10s\n"
 			       "role setting client_connection_check_interval would become 1s\n"

@@ -1,0 +1,56 @@
+#include "base/base.h"
+
+#include "store/sessions.h"
+
+void client_params(struct pg_step *step, const struct client *client)
+{
+	pg_text(step, client->address);
+	pg_text(step, client->user_agent);
+	pg_text(step, client->request_id);
+}
+
+void audit_prune_step(struct pg_call *call, const struct store *store, const struct uuid *user_id)
+{
+	struct pg_step *step;
+
+	if (store->audit_keep_s == 0)
+		return;
+	step = pg_step(call, STATEMENT_AUDIT_PRUNE);
+	pg_uuid(step, user_id);
+	pg_int(step, store->audit_keep_s);
+}
+
+static const char *event_of(enum audit_failure failure)
+{
+	switch (failure) {
+	case AUDIT_LOGIN_FAILED:
+		return "login_failed";
+	case AUDIT_PASSWORD_REFUSED:
+		return "password_refused";
+	}
+	return NULL;
+}
+
+enum store_result store_audit_failure(struct store *store, enum audit_failure failure,
+				      const struct uuid *user_id, const char *detail,
+				      const struct client *client)
+{
+	static const struct uuid nobody;
+	struct pg_call call = { 0 };
+	struct uuid id = uuid_v7();
+	struct pg_step *step;
+	enum store_result r;
+
+	step = pg_step(&call, user_id ? STATEMENT_AUDIT_FAILURE : STATEMENT_AUDIT_UNKNOWN);
+	if (user_id == NULL)
+		user_id = &nobody;
+	pg_uuid(step, user_id);
+	pg_uuid(step, &id);
+	pg_text(step, event_of(failure));
+	client_params(step, client);
+	pg_text(step, detail);
+	audit_prune_step(&call, store, user_id);
+	r = pg_run(store, NULL, &call);
+	pg_clear(&call);
+	return r;
+}
