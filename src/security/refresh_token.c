@@ -31,14 +31,15 @@ static bool parse_key_id(const char *text, uint8_t id[KEY_ID_BYTES])
 	return true;
 }
 
-bool refresh_token_issue(const struct keys *keys, const char *key_id,
-			 const struct refresh_token *token, char out[REFRESH_TOKEN_LEN + 1])
+bool refresh_token_issue(struct keys *keys, const char *key_id, const struct refresh_token *token,
+			 char out[REFRESH_TOKEN_LEN + 1])
 {
 	uint8_t bytes[REFRESH_TOKEN_BYTES] = { TOKEN_VERSION };
 	const struct key *key;
 
 	if (!parse_key_id(key_id, bytes + AT_KEY_ID))
 		return false;
+	keys_follow(keys);
 	key = keys_find(keys, bytes + AT_KEY_ID);
 	if (!key)
 		return false;
@@ -53,12 +54,14 @@ bool refresh_token_issue(const struct keys *keys, const char *key_id,
 	return true;
 }
 
-static bool is_signed(const struct keys *keys, const uint8_t bytes[REFRESH_TOKEN_BYTES])
+static bool is_signed(struct keys *keys, const uint8_t bytes[REFRESH_TOKEN_BYTES])
 {
-	const struct key *key = keys_find(keys, bytes + AT_KEY_ID);
+	const struct key *key;
 	uint8_t mac[DIGEST_LEN];
 	bool same;
 
+	keys_follow(keys);
+	key = keys_find(keys, bytes + AT_KEY_ID);
 	if (!key || !hmac_sha256(key->refresh, sizeof(key->refresh), bytes, AT_MAC, mac))
 		return false;
 	same = secret_equal(mac, bytes + AT_MAC, sizeof(mac));
@@ -66,8 +69,7 @@ static bool is_signed(const struct keys *keys, const uint8_t bytes[REFRESH_TOKEN
 	return same;
 }
 
-bool refresh_token_read(const struct keys *keys, const char *text, size_t len,
-			struct refresh_token *out)
+bool refresh_token_read(struct keys *keys, const char *text, size_t len, struct refresh_token *out)
 {
 	uint8_t bytes[REFRESH_TOKEN_BYTES];
 	size_t n;

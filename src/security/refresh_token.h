@@ -22,11 +22,11 @@ struct refresh_token {
 
 /* Writes the token under the key of that id; equal input gives equal bytes. False when there is no
  * such key (or a library fails). */
-bool refresh_token_issue(const struct keys *, const char *key_id, const struct refresh_token *,
+bool refresh_token_issue(struct keys *, const char *key_id, const struct refresh_token *,
 			 char out[REFRESH_TOKEN_LEN + 1]) MUST_CHECK;
 
 /* True when the text is a token that we signed; says nothing about expiry or the session. */
-bool refresh_token_read(const struct keys *, const char *text, size_t len,
+bool refresh_token_read(struct keys *, const char *text, size_t len,
 			struct refresh_token *out) MUST_CHECK;
 
 /* What the database knows about the session, read after the conditional UPDATE. Times in

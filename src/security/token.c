@@ -19,9 +19,14 @@ static jwt_t *make_claims(const struct keys *keys, const struct token_claims *cl
 	const struct {
 		const char *name, *value;
 	} texts[] = {
-		{ "iss", keys->issuer }, { "aud", keys->audience },  { "sub", user },
-		{ "user_id", user },     { "sid", session },         { "jti", id },
-		{ "email", email },      { "token_use", token_use },
+		{ "iss", keys_issuer(keys) },
+		{ "aud", keys_audience(keys) },
+		{ "sub", user },
+		{ "user_id", user },
+		{ "sid", session },
+		{ "jti", id },
+		{ "email", email },
+		{ "token_use", token_use },
 	};
 	const struct {
 		const char *name;
@@ -85,8 +90,8 @@ static char *sign(const struct key *key, struct arena *arena, const struct buf *
 {
 	size_t payload_len = BASE64_LEN(payload->len);
 	size_t signed_len = key->header_len + 1 + payload_len;
-	size_t len = signed_len + 1 + BASE64_LEN(DIGEST_LEN);
-	uint8_t mac[DIGEST_LEN];
+	size_t len = signed_len + 1 + BASE64_LEN(key->signature_len);
+	uint8_t signature[KEY_SIGNATURE_MAX];
 	char *token;
 
 	if (len > TOKEN_MAX)
@@ -96,15 +101,15 @@ static char *sign(const struct key *key, struct arena *arena, const struct buf *
 	memcpy(token, key->header, key->header_len);
 	token[key->header_len] = '.';
 	base64url_encode(payload->data, payload->len, token + key->header_len + 1);
-	if (!hmac_sha256(key->secret, key->secret_len, token, signed_len, mac))
+	if (!key_sign(key, token, signed_len, signature))
 		return NULL;
 	token[signed_len] = '.';
-	base64url_encode(mac, sizeof(mac), token + signed_len + 1);
-	secret_wipe(mac, sizeof(mac));
+	base64url_encode(signature, key->signature_len, token + signed_len + 1);
+	secret_wipe(signature, sizeof(signature));
 	return token;
 }
 
-char *token_issue(const struct keys *keys, struct arena *arena, const struct token_claims *claims,
+char *token_issue(struct keys *keys, struct arena *arena, const struct token_claims *claims,
 		  const char *email)
 {
 	jwt_t *jwt = make_claims(keys, claims, email);
@@ -112,11 +117,12 @@ char *token_issue(const struct keys *keys, struct arena *arena, const struct tok
 	char *token = NULL;
 	struct buf payload;
 
+	keys_follow(keys);
 	buf_init(&payload, TOKEN_MAX);
 	if (json)
 		put_plain_json(&payload, json);
 	if (json && !payload.overflow)
-		token = sign(&keys->active, arena, &payload);
+		token = sign(keys_current(keys), arena, &payload);
 	buf_free(&payload);
 	free(json);
 	jwt_free(jwt);
@@ -128,37 +134,64 @@ static bool is_base64url(char c)
 	return ascii_is_alnum(c) || c == '-' || c == '_';
 }
 
-/* The library is only shown what has the form of a token: three segments, none of them empty, of
- * the right characters, and short enough for its buffers on the stack. */
-static bool is_well_formed(const char *text, size_t len)
+/* Where the segments of a token end. */
+struct segments {
+	size_t header, payload; /* the two dots */
+};
+
+/* Three segments, none of them empty, of the right characters. */
+static bool find_segments(const char *text, size_t len, struct segments *out)
 {
-	size_t dots = 0, segment = 0;
+	size_t dots[2], n = 0, start = 0;
 
 	if (len > TOKEN_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '.') {
-			if (segment == 0)
+		if (text[i] != '.') {
+			if (!is_base64url(text[i]))
 				return false;
-			dots++;
-			segment = 0;
-		} else if (is_base64url(text[i])) {
-			segment++;
-		} else {
-			return false;
+			continue;
 		}
+		if (n == ARRAY_LEN(dots) || i == start)
+			return false;
+		dots[n++] = i;
+		start = i + 1;
 	}
-	return dots == 2 && segment > 0;
+	if (n != ARRAY_LEN(dots) || start == len)
+		return false;
+	*out = (struct segments){ dots[0], dots[1] };
+	return true;
 }
 
-static const struct key *find_by_header(const struct keys *keys, const char *text, size_t len)
+static bool is_signed(const struct key *key, const char *text, size_t len, size_t signed_len)
 {
-	const struct key *key = &keys->active;
+	uint8_t signature[KEY_SIGNATURE_MAX];
+	const char *start = text + signed_len + 1;
+	size_t n;
 
-	if (len > key->header_len && text[key->header_len] == '.' &&
-	    memcmp(text, key->header, key->header_len) == 0)
-		return key;
-	return NULL;
+	/* one text to a signature: bits to spare are zero, and nothing is padded */
+	return base64url_decode(start, len - signed_len - 1, signature, sizeof(signature), &n) &&
+	       key_verify(key, text, signed_len, signature, n);
+}
+
+/* The library reads the claims only: its own verifying would parse the keys anew each time, and
+ * takes the algorithm from the header. NULL when they are not one JSON object. */
+static jwt_t *read_claims(const char *text, size_t len)
+{
+	char json[TOKEN_MAX + 1];
+	jwt_t *jwt = NULL;
+	size_t n = 0;
+
+	if (base64url_decode(text, len, json, TOKEN_MAX, &n) && !memchr(json, '\0', n) &&
+	    jwt_new(&jwt) == 0) {
+		json[n] = '\0';
+		if (jwt_add_grants_json(jwt, json) != 0) {
+			jwt_free(jwt);
+			jwt = NULL;
+		}
+	}
+	secret_wipe(json, n);
+	return jwt;
 }
 
 static bool claim_is(jwt_t *jwt, const char *name, const char *expected)
@@ -190,8 +223,8 @@ static enum token_result check_claims(const struct keys *keys, jwt_t *jwt, int64
 	int64_t not_before;
 	struct uuid subject;
 
-	if (!claim_is(jwt, "iss", keys->issuer) || !claim_is(jwt, "aud", keys->audience) ||
-	    !claim_is(jwt, "token_use", token_use))
+	if (!claim_is(jwt, "iss", keys_issuer(keys)) ||
+	    !claim_is(jwt, "aud", keys_audience(keys)) || !claim_is(jwt, "token_use", token_use))
 		return TOKEN_INVALID;
 	if (!claim_uuid(jwt, "sub", &subject) || !claim_uuid(jwt, "user_id", &claims.user_id) ||
 	    !uuid_equal(&subject, &claims.user_id) || !claim_uuid(jwt, "sid", &claims.session_id))
@@ -203,27 +236,23 @@ static enum token_result check_claims(const struct keys *keys, jwt_t *jwt, int64
 	return claims.expires_at <= now - TOKEN_LEEWAY_S ? TOKEN_EXPIRED : TOKEN_OK;
 }
 
-enum token_result token_verify(const struct keys *keys, const char *text, size_t len, int64_t now,
+enum token_result token_verify(struct keys *keys, const char *text, size_t len, int64_t now,
 			       struct token_claims *out)
 {
 	enum token_result result = TOKEN_INVALID;
-	char copy[TOKEN_MAX + 1];
+	struct segments at;
 	const struct key *key;
-	jwt_t *jwt = NULL;
+	jwt_t *jwt;
 
-	if (!is_well_formed(text, len))
+	if (!find_segments(text, len, &at))
 		return TOKEN_INVALID;
-	key = find_by_header(keys, text, len);
-	if (!key)
+	keys_follow(keys);
+	key = keys_find_header(keys, text, len);
+	if (!key || !is_signed(key, text, len, at.payload))
 		return TOKEN_INVALID;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	/* A failed allocation in the library leaves a token of algorithm "none" and says it is
-	 * fine. */
-	if (jwt_decode(&jwt, copy, key->secret, (int)key->secret_len) == 0 &&
-	    jwt_get_alg(jwt) == JWT_ALG_HS256)
+	jwt = read_claims(text + at.header + 1, at.payload - at.header - 1);
+	if (jwt)
 		result = check_claims(keys, jwt, now, out);
 	jwt_free(jwt);
-	secret_wipe(copy, len);
 	return result;
 }

@@ -21,7 +21,7 @@ struct token_claims {
 
 /* A signed token on the arena, wiped with it; NULL when a library fails. Its payload is ASCII and
  * its base64url form holds neither `-` nor `_`, so that a plain atob() reads it. */
-char *token_issue(const struct keys *, struct arena *, const struct token_claims *,
+char *token_issue(struct keys *, struct arena *, const struct token_claims *,
 		  const char *email) MUST_CHECK;
 
 enum token_result {
@@ -33,7 +33,7 @@ enum token_result {
 /* Takes `len` bytes as they stood behind "Bearer ". `now`: Unix seconds. The header must be, byte
  * for byte, one that our own keys write: this settles algorithm, type and key id at once. Then the
  * signature, then iss, aud, token_use, nbf, exp, sub, user_id and sid. */
-enum token_result token_verify(const struct keys *, const char *text, size_t len, int64_t now,
+enum token_result token_verify(struct keys *, const char *text, size_t len, int64_t now,
 			       struct token_claims *out) MUST_CHECK;
 
 #endif

@@ -3,7 +3,10 @@
 
 #include "fuzz.h"
 
+#include <jwt.h>
 #include <openssl/hmac.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/codec.h"
 #include "reference.h"
@@ -16,6 +19,7 @@ enum mode {
 	SEGMENT, /* the same, but the payload is already in base64url, or is not */
 	HEADER,  /* a header and a payload, a line each, signed */
 	EMAIL,   /* an e-mail, to be issued a token for */
+	ECDSA,   /* the bytes of a signature, behind a token of the second key */
 	MODES,
 };
 
@@ -23,6 +27,26 @@ enum { NOW = 1800000000, LIFE = 900 };
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static const char issuer[] = "https://tasks.example", audience[] = "taskcell";
+/* Two keys, as a directory has them: the first signs, the second is of ES256 and of nobody. */
+static const char keyring[] = "deaa11aa HS256 current 1\n30c0e730 ES256 next 1\n";
+static const char second_key[] =
+	"-----BEGIN PRIVATE KEY-----\n"
+	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgGHqaaXsZ1vG8JAFS\n"
+	"exuffX6VL10Swb5YTggyrapo1W2hRANCAAQ6TlZP8NwY1+SMRlDCp2Ga6+9Om1fB\n"
+	"t2Fmu91eVIi82v1wDE+DOxUcZc2RchaAuhBmkGCNGUpnQyDu3P+ANv8F\n"
+	"-----END PRIVATE KEY-----\n";
+static const char second_public[] =
+	"-----BEGIN PUBLIC KEY-----\n"
+	"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOk5WT/DcGNfkjEZQwqdhmuvvTptX\n"
+	"wbdhZrvdXlSIvNr9cAxPgzsVHGXNkXIWgLoQZpBgjRlKZ0Mg7tz/gDb/BQ==\n"
+	"-----END PUBLIC KEY-----\n";
+static const char second_header[] = "{\"alg\":\"ES256\",\"kid\":\"30c0e730\",\"typ\":\"JWT\"}";
+static const char second_payload[] =
+	"{\"iss\":\"https://tasks.example\",\"aud\":\"taskcell\",\"token_use\":\"access\","
+	"\"sub\":\"10111213-1415-1617-1819-1a1b1c1d1e1f\","
+	"\"user_id\":\"10111213-1415-1617-1819-1a1b1c1d1e1f\","
+	"\"sid\":\"20212223-2425-2627-2829-2a2b2c2d2e2f\","
+	"\"iat\":1800000000,\"nbf\":1800000000,\"exp\":1800000900}";
 static const char our_header[] = "{\"alg\":\"HS256\",\"kid\":\"deaa11aa\",\"typ\":\"JWT\"}";
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -86,7 +110,7 @@ static void check_claims(const struct reading *payload, const struct token_claim
 	CHECK((result == TOKEN_OK) == (claims->expires_at > NOW - TOKEN_LEEWAY_S));
 }
 
-static bool is_refused(const struct keys *keys, const char *text, size_t len)
+static bool is_refused(struct keys *keys, const char *text, size_t len)
 {
 	struct token_claims out;
 
@@ -94,7 +118,7 @@ static bool is_refused(const struct keys *keys, const char *text, size_t len)
 }
 
 /* No other text is this token: in some places, as all of them would take too long. */
-static void check_changes(struct arena *a, const struct keys *keys, const char *text, size_t len)
+static void check_changes(struct arena *a, struct keys *keys, const char *text, size_t len)
 {
 	char *other = arena_strndup(a, text, len);
 	const unsigned char *mac = (const unsigned char *)text + len - 40;
@@ -117,7 +141,7 @@ static void check_changes(struct arena *a, const struct keys *keys, const char *
 	CHECK(is_refused(keys, other, len - 1));
 }
 
-static enum token_result check_text(struct arena *a, const struct keys *keys, const char *text,
+static enum token_result check_text(struct arena *a, struct keys *keys, const char *text,
 				    size_t len)
 {
 	struct token_claims claims;
@@ -151,7 +175,7 @@ static enum token_result check_text(struct arena *a, const struct keys *keys, co
 }
 
 /* Signs, and looks at it in an allocation of exactly its length. */
-static enum token_result check_signed(struct arena *a, const struct keys *keys, const char *header,
+static enum token_result check_signed(struct arena *a, struct keys *keys, const char *header,
 				      const char *payload)
 {
 	char *text = arena_printf(a, "%s.%s", header, payload);
@@ -160,7 +184,7 @@ static enum token_result check_signed(struct arena *a, const struct keys *keys, 
 	return check_text(a, keys, fuzz_copy(a, text, strlen(text)), strlen(text));
 }
 
-static void check_email(struct arena *a, const struct keys *keys, const char *email)
+static void check_email(struct arena *a, struct keys *keys, const char *email)
 {
 	struct token_claims claims = { .user_id.bytes = { 0x10, 0x11, 0x12 },
 				       .session_id.bytes = { 0x20, 0x21, 0x22 },
@@ -191,8 +215,26 @@ static void check_email(struct arena *a, const struct keys *keys, const char *em
 	CHECK(!strcmp(text_of(&reading, "email"), email));
 }
 
-static void run(struct arena *a, const struct keys *keys, enum mode mode, const char *text,
-		size_t len)
+/* The library, which has the public key, is of the same opinion. */
+static void check_signature(struct arena *a, struct keys *keys, const char *bytes, size_t len)
+{
+	char *text = arena_printf(a, "%s.%s.%s", encoded(a, second_header, strlen(second_header)),
+				  encoded(a, second_payload, strlen(second_payload)),
+				  encoded(a, bytes, len));
+	bool ok = token_verify(keys, text, strlen(text), NOW, &(struct token_claims){ 0 }) ==
+		  TOKEN_OK;
+	jwt_t *jwt = NULL;
+
+	if (strlen(text) > TOKEN_MAX || !len) {
+		CHECK(!ok);
+		return;
+	}
+	CHECK(ok ==
+	      !jwt_decode(&jwt, text, (const uint8_t *)second_public, (int)strlen(second_public)));
+	jwt_free(jwt);
+}
+
+static void run(struct arena *a, struct keys *keys, enum mode mode, const char *text, size_t len)
 {
 	const char *header = encoded(a, our_header, strlen(our_header));
 	const char *line = memchr(text, '\n', len);
@@ -216,9 +258,54 @@ static void run(struct arena *a, const struct keys *keys, enum mode mode, const 
 	case EMAIL:
 		check_email(a, keys, arena_strndup(a, text, len));
 		break;
+	case ECDSA:
+		check_signature(a, keys, text, len);
+		break;
 	case MODES:
 		break;
 	}
+}
+
+static char dir[] = "/tmp/taskcell-fuzz-XXXXXX";
+static const struct {
+	const char *name, *text;
+} files[] = {
+	{ "keyring", keyring },
+	{ "deaa11aa.key", secret },
+	{ "30c0e730.key", second_key },
+};
+
+static void path_of(size_t i, char out[64])
+{
+	(void)snprintf(out, 64, "%s/%s", dir, files[i].name);
+}
+
+static void remove_dir(void)
+{
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		path_of(i, path);
+		(void)unlink(path);
+	}
+	(void)rmdir(dir);
+}
+
+static struct keys *make_keys(void)
+{
+	char path[64];
+
+	(void)umask(077);
+	CHECK(mkdtemp(dir) && !atexit(remove_dir));
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		FILE *f;
+
+		path_of(i, path);
+		f = fopen(path, "w");
+		CHECK(f && fputs(files[i].text, f) >= 0 && !fclose(f));
+	}
+	return keys_open(&(struct keys_options){
+		.dir = dir, .issuer = issuer, .audience = audience, .verify_s = LIFE });
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -230,7 +317,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!arena) {
 		arena = arena_new(16 << 20);
-		keys = keys_new(secret, strlen(secret), issuer, audience);
+		keys = make_keys();
 		CHECK(keys && !strcmp(keys_active_id(keys), "deaa11aa"));
 	}
 	run(arena, keys, (enum mode)((uint8_t)(data[0] - '0') % MODES),

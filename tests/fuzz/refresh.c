@@ -66,7 +66,7 @@ static bool expected(const char *text, size_t len, struct refresh_token *out)
 }
 
 /* No other text is this token: in some places, as all of them would take too long. */
-static void check_changes(struct arena *a, const struct keys *keys, const char *text, size_t len)
+static void check_changes(struct arena *a, struct keys *keys, const char *text, size_t len)
 {
 	char *longer = arena_strndup(a, text, len);
 	struct refresh_token out;
@@ -89,7 +89,7 @@ static void check_changes(struct arena *a, const struct keys *keys, const char *
 }
 
 /* Returns whether it is a token of ours. */
-static bool check_text(struct arena *a, const struct keys *keys, const char *text, size_t len)
+static bool check_text(struct arena *a, struct keys *keys, const char *text, size_t len)
 {
 	struct refresh_token out = { 0 }, wanted = { 0 };
 	char again[REFRESH_TOKEN_LEN + 1];
@@ -108,8 +108,8 @@ static bool check_text(struct arena *a, const struct keys *keys, const char *tex
 }
 
 /* `data` fills the body from `start` on; what it lacks is zero. */
-static bool check_signed(struct arena *a, const struct keys *keys, size_t start,
-			 const uint8_t *data, size_t size)
+static bool check_signed(struct arena *a, struct keys *keys, size_t start, const uint8_t *data,
+			 size_t size)
 {
 	uint8_t bytes[REFRESH_TOKEN_BYTES] = { 0 };
 	char text[REFRESH_TOKEN_LEN + 1];

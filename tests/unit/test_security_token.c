@@ -1,7 +1,6 @@
 #include "base/base.h"
 
 #include <jwt.h>
-#include <openssl/hmac.h>
 
 #include "base/codec.h"
 
@@ -14,33 +13,24 @@ static enum token_result verify_at(const char *token, int64_t now)
 	return token_verify(keys, token, strlen(token), now, &out);
 }
 
-static enum token_result verify(const char *token)
+enum token_result verify(const char *token)
 {
 	return verify_at(token, NOW);
 }
 
-static char *segment(const char *text)
+char *segment(const char *text)
 {
-	size_t len = strlen(text);
-	char *out = arena_alloc(arena, BASE64_LEN(len) + 1);
-
-	base64url_encode(text, len, out);
-	return out;
+	return to_base64url(text, strlen(text));
 }
 
-/* Signs anything with our secret, as another service that knows it could. */
-static char *forge_segments(const char *header, const char *payload)
+char *forge_segments(const char *header, const char *payload)
 {
-	char *text = arena_printf(arena, "%s.%s", header, payload),
-	     mac64[BASE64_LEN(DIGEST_LEN) + 1];
-	uint8_t mac[DIGEST_LEN];
+	char *text = arena_printf(arena, "%s.%s", header, payload);
 
-	HMAC(EVP_sha256(), secret, SECRET_LEN, (const uint8_t *)text, strlen(text), mac, NULL);
-	base64url_encode(mac, sizeof(mac), mac64);
-	return arena_printf(arena, "%s.%s", text, mac64);
+	return arena_printf(arena, "%s.%s", text, sign_as_us(text));
 }
 
-static char *genuine(void)
+char *genuine(void)
 {
 	char *token = token_issue(keys, arena, &claims, "anna@example.org");
 
@@ -88,8 +78,8 @@ static void test_token_forgery_works(void)
 {
 	char *token =
 		forge("{" ISS "," AUD "," SUB "," USER "," SID "," USE "," IAT "," NBF "," EXP "}");
-	char *header = arena_printf(arena, "{\"alg\":\"HS256\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
-				    keys_active_id(keys));
+	char *header = arena_printf(arena, "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
+				    key_algorithm_name(algorithm), keys_active_id(keys));
 
 	CU_ASSERT(verify(token) == TOKEN_OK);
 	CU_ASSERT_STRING_EQUAL(genuine_header(), segment(header));
@@ -107,6 +97,17 @@ static char *issued_payload(const char *token, char **plain)
 	return arena_strndup(arena, start, len);
 }
 
+/* As others do it: the library with the secret, or with the public key. */
+static jwt_t *decode(const char *token)
+{
+	const char *text = public_text();
+	jwt_t *jwt = NULL;
+
+	CU_ASSERT_FATAL(!jwt_decode(&jwt, token, (const uint8_t *)text, (int)strlen(text)));
+	CU_ASSERT_STRING_EQUAL(jwt_alg_str(jwt_get_alg(jwt)), key_algorithm_name(algorithm));
+	return jwt;
+}
+
 static void test_token_claims(void)
 {
 	const char *same[][2] = {
@@ -119,10 +120,8 @@ static void test_token_claims(void)
 		{ "token_use", "access" },
 	};
 	struct uuid jti;
-	jwt_t *jwt = NULL;
+	jwt_t *jwt = decode(genuine());
 
-	CU_ASSERT_FATAL(jwt_decode(&jwt, genuine(), (const uint8_t *)secret, SECRET_LEN) == 0);
-	CU_ASSERT(jwt_get_alg(jwt) == JWT_ALG_HS256);
 	CU_ASSERT_STRING_EQUAL(jwt_get_header(jwt, "kid"), keys_active_id(keys));
 	CU_ASSERT_STRING_EQUAL(jwt_get_header(jwt, "typ"), "JWT");
 	for (size_t i = 0; i < ARRAY_LEN(same); i++)
@@ -172,14 +171,14 @@ static void test_token_email(void)
 	tildes[254] = latin[254] = deletes[254] = '\0';
 	for (size_t i = 0; i < ARRAY_LEN(emails); i++) {
 		char *token = token_issue(keys, arena, &claims, emails[i]), *plain;
-		jwt_t *jwt = NULL;
+		jwt_t *jwt;
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(token);
 		CU_ASSERT(strlen(token) <= TOKEN_MAX);
 		CU_ASSERT_PTR_NULL(strpbrk(issued_payload(token, &plain), "-_"));
 		for (const char *c = plain; *c; c++)
 			CU_ASSERT((unsigned char)*c >= 0x20 && (unsigned char)*c < 0x7f);
-		CU_ASSERT_FATAL(!jwt_decode(&jwt, token, (const uint8_t *)secret, SECRET_LEN));
+		jwt = decode(token);
 		CU_ASSERT_STRING_EQUAL(jwt_get_grant(jwt, "email"), emails[i]);
 		jwt_free(jwt);
 		CU_ASSERT(verify(token) == TOKEN_OK);
@@ -304,50 +303,27 @@ static void test_token_wrong_claims(void)
 		  TOKEN_OK);
 }
 
+/* Any header but that which our key writes, byte for byte. */
 static void test_token_headers(void)
 {
-	static const char *const algorithms[] = { "none",  "None",  "HS384", "HS512",
-						  "hs256", "RS256", "ES256", "" };
-	char *genuine_token = genuine(), *payload, *plain, *token;
-	const char *kid = keys_active_id(keys);
+	const char *kid = keys_active_id(keys), *alg = key_algorithm_name(algorithm);
+	char *plain, *payload = issued_payload(genuine(), &plain);
 	const char *headers[] = {
-		"{\"alg\":\"HS256\",\"typ\":\"JWT\"}",
-		"{\"alg\":\"HS256\",\"kid\":\"00000000\",\"typ\":\"JWT\"}",
-		arena_printf(arena, "{\"alg\":\"HS256\",\"kid\":\"%s\",\"typ\":\"JWT\",\"a\":1}",
+		arena_printf(arena, "{\"alg\":\"%s\",\"typ\":\"JWT\"}", alg),
+		arena_printf(arena, "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"JWT\",\"a\":1}", alg,
 			     kid),
-		arena_printf(arena, "{\"alg\":\"HS256\", \"kid\":\"%s\",\"typ\":\"JWT\"}", kid),
-		arena_printf(arena, "{\"kid\":\"%s\",\"alg\":\"HS256\",\"typ\":\"JWT\"}", kid),
-		arena_printf(arena, "{\"alg\":\"HS256\",\"kid\":\"%s\",\"typ\":\"at+jwt\"}", kid),
-		arena_printf(arena, "{\"alg\":\"HS256\",\"kid\":\"%s\"}", kid),
+		arena_printf(arena, "{\"alg\":\"%s\", \"kid\":\"%s\",\"typ\":\"JWT\"}", alg, kid),
+		arena_printf(arena, "{\"kid\":\"%s\",\"alg\":\"%s\",\"typ\":\"JWT\"}", kid, alg),
+		arena_printf(arena, "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"at+jwt\"}", alg, kid),
+		arena_printf(arena, "{\"alg\":\"%s\",\"kid\":\"%s\"}", alg, kid),
 		"{}",
 		"[]",
 		"x",
 	};
-	jwt_t *jwt = NULL;
+	char *token;
 
-	payload = issued_payload(genuine_token, &plain);
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++)
 		CU_ASSERT(verify(forge_segments(segment(headers[i]), payload)) == TOKEN_INVALID);
-	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-		token = segment(arena_printf(arena,
-					     "{\"alg\":\"%s\",\"kid\":\"%s\",\"typ\":\"JWT\"}",
-					     algorithms[i], kid));
-		CU_ASSERT(verify(forge_segments(token, payload)) == TOKEN_INVALID);
-		CU_ASSERT(verify(arena_printf(arena, "%s.%s.", token, payload)) == TOKEN_INVALID);
-	}
-	/* honest tokens of the library under our secret, by another algorithm */
-	for (jwt_alg_t alg = JWT_ALG_HS384; alg <= JWT_ALG_HS512; alg++) {
-		char *text;
-
-		CU_ASSERT_FATAL(jwt_new(&jwt) == 0);
-		CU_ASSERT(!jwt_set_alg(jwt, alg, (const uint8_t *)secret, SECRET_LEN));
-		CU_ASSERT(!jwt_add_header(jwt, "kid", kid) && !jwt_add_grants_json(jwt, plain));
-		text = jwt_encode_str(jwt);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-		CU_ASSERT(verify(text) == TOKEN_INVALID);
-		free(text);
-		jwt_free(jwt);
-	}
 	/* another server's token, and the same with our header */
 	token = token_issue(other_keys, arena, &claims, "anna@example.org");
 	CU_ASSERT(verify(token) == TOKEN_INVALID);
@@ -451,7 +427,7 @@ static void test_token_malformed(void)
 static void test_token_length(void)
 {
 	const char *header = genuine_header(), *mac;
-	size_t room = TOKEN_MAX - strlen(header) - 2 - BASE64_LEN(DIGEST_LEN);
+	size_t room = TOKEN_MAX - strlen(header) - 2 - strlen(strrchr(genuine(), '.') + 1);
 	char *payload = arena_alloc(arena, room + 1), *token;
 	int len = snprintf(payload, room,
 			   "{" ISS "," AUD "," SUB "," USER "," SID "," USE "," IAT "," NBF "," EXP
