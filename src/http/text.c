@@ -2,8 +2,15 @@
 
 #include "http/text.h"
 
+#include <stdlib.h>
+
 #include <unictype.h>
+#include <uninorm.h>
 #include <unistr.h>
+
+#include "base/secret.h"
+
+enum { NFKC_GROWTH = 11 }; /* U+FDFA: 3 bytes become 33; nothing grows more (UAX #15) */
 
 bool text_is_utf8(const char *s, size_t len)
 {
@@ -37,6 +44,33 @@ void text_trim(const char **s, size_t *len)
 	}
 	*s = (const char *)start;
 	*len = (size_t)(end - start);
+}
+
+/* The library gets room enough, so that it makes no copies of its own, which nobody would wipe. */
+char *text_nfkc(struct arena *a, const char *s, size_t len, bool secret, size_t *out_len)
+{
+	size_t room = NFKC_GROWTH * len + 1, n = room - 1;
+	char *out = arena_alloc(a, room);
+	uint8_t *made;
+
+	if (secret)
+		arena_wipe_later(a, out, room);
+	*out_len = 0;
+	if (len == 0)
+		return out;
+	made = u8_normalize(UNINORM_NFKC, (const uint8_t *)s, len, (uint8_t *)out, &n);
+	if (!made)
+		return NULL;
+	if ((char *)made != out) { /* not in any version known */
+		out = arena_strndup(a, (const char *)made, n);
+		if (secret)
+			arena_wipe_later(a, out, n);
+		secret_wipe(made, n);
+		free(made);
+	}
+	out[n] = '\0';
+	*out_len = n;
+	return out;
 }
 
 const char *text_keep(struct arena *a, const char *s, size_t max)
