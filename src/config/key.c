@@ -7,6 +7,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "base/net.h"
 #include "base/secret.h"
 
 char *text_copy(const char *text)
@@ -87,6 +88,82 @@ static bool mount_valid(const char *text)
 	return true;
 }
 
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* Behind the host at `p`, NULL when there is none. */
+static const char *skip_host(const char *p)
+{
+	size_t len = strspn(p, LOWER DIGITS "-._");
+	struct net_address address;
+
+	if (*p != '[')
+		return len && ascii_is_alnum(p[0]) && ascii_is_alnum(p[len - 1]) ? p + len : NULL;
+	len = strspn(++p, DIGITS "abcdef:.");
+	if (p[len] != ']' || !memchr(p, ':', len) || !net_address_parse(p, len, &address))
+		return NULL;
+	return p + len + 1;
+}
+
+/* Behind scheme://host[:port], NULL when there is no such thing. In the form in which browsers
+ * write it, since it is compared with what they send: small letters, no port that goes without
+ * saying. */
+static const char *skip_origin(const char *text)
+{
+	size_t scheme = strspn(text, LOWER DIGITS "+-."), digits;
+	const char *p = text + scheme;
+	int64_t port, usual = 0;
+
+	if (text[0] < 'a' || strncmp(p, "://", 3) != 0) /* a scheme begins with a letter */
+		return NULL;
+	if (strncmp(text, "http:", 5) == 0)
+		usual = 80;
+	else if (strncmp(text, "https:", 6) == 0)
+		usual = 443;
+	p = skip_host(p + 3);
+	if (!p || *p != ':')
+		return p;
+	p++;
+	digits = strspn(p, DIGITS);
+	if (*p == '0' || !decimal_parse(p, digits, 65535, &port) || port == usual)
+		return NULL;
+	return p + digits;
+}
+
+/* No user, no query, no fragment; of a path what stands in one unquoted. */
+static bool url_valid(const char *text)
+{
+	const char *p = skip_origin(text);
+
+	if (!*text)
+		return true;
+	if (!p || (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0))
+		return false;
+	return !*p || (*p == '/' && !p[strspn(p, LOWER DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+							      "-._~!$&'()*+,;=:@%/")]);
+}
+
+static bool origins_valid(const char *text)
+{
+	static const char separators[] = " \t,";
+
+	for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
+		const char *end = skip_origin(text);
+
+		if (!end || (*end && !strchr(separators, *end)))
+			return false;
+		text = end;
+	}
+	return true;
+}
+
+static bool nets_valid(const char *text)
+{
+	struct net_list list;
+
+	return net_list_parse(text, &list);
+}
+
 static bool text_valid(const struct key *k, const char *text)
 {
 	int64_t len = (int64_t)strlen(text);
@@ -102,11 +179,17 @@ static bool text_valid(const struct key *k, const char *text)
 		return len == 0 || (text[0] == '/' && printable(text)) || loopback_port(text);
 	case TYPE_MOUNT:
 		return mount_valid(text);
+	case TYPE_URL:
+		return url_valid(text);
+	case TYPE_ORIGINS:
+		return origins_valid(text);
+	case TYPE_NETS:
+		return nets_valid(text);
 	case TYPE_SECRET:
 		return true;
 	case TYPE_INT:
 	case TYPE_FLAG:
-	case TYPE_LEVEL:
+	case TYPE_WORD:
 		break;
 	}
 	return false;
@@ -158,7 +241,7 @@ void key_print(const struct key *k, const struct settings *s, FILE *out)
 		fputs(*(const char *const *)member, out);
 	else if (k->type == TYPE_FLAG)
 		fputs(k->words[*(const bool *)member], out);
-	else if (k->type == TYPE_LEVEL)
+	else if (k->type == TYPE_WORD)
 		fputs(k->words[*(const int64_t *)member], out);
 	else
 		fprintf(out, "%" PRId64, *(const int64_t *)member);
@@ -200,6 +283,22 @@ void key_describe(const struct key *k, FILE *out)
 		      "end",
 		      out);
 		break;
+	case TYPE_URL:
+		fputs("nothing or a URL such as https://example.org: http or https, small letters, "
+		      "no user, query or fragment, and a port only if it is not the usual one",
+		      out);
+		break;
+	case TYPE_ORIGINS:
+		fputs("origins such as https://app.example.org or http://localhost:3000, without a "
+		      "slash at the end, separated by blanks or commas",
+		      out);
+		break;
+	case TYPE_NETS:
+		fprintf(out,
+			"at most %d addresses or networks such as 10.0.0.0/8 and 2001:db8::/32, "
+			"separated by blanks or commas, without bits behind the prefix",
+			NET_LIST_MAX);
+		break;
 	case TYPE_SECRET:
 		if (k->flags & PRIVATE)
 			fprintf(out,
@@ -214,7 +313,7 @@ void key_describe(const struct key *k, FILE *out)
 		fprintf(out, "%" PRId64 " to %" PRId64, k->min, k->max);
 		break;
 	case TYPE_FLAG:
-	case TYPE_LEVEL:
+	case TYPE_WORD:
 		for (size_t i = 0; k->words[i]; i++)
 			fprintf(out, "%s%s",
 				i == 0            ? ""

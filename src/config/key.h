@@ -1,5 +1,5 @@
 /* A key of the configuration, its type, and how a value is read and written. Used by settings.c
- * only. */
+ * and by the table of keys, table.c. */
 #ifndef TASKCELL_CONFIG_KEY_H
 #define TASKCELL_CONFIG_KEY_H
 
@@ -10,10 +10,13 @@ enum type {
 	TYPE_PATH,   /* absolute */
 	TYPE_SOCKET, /* absolute path or address:port */
 	TYPE_MOUNT,
-	TYPE_SECRET, /* any bytes; never shown */
+	TYPE_URL,     /* http or https, up to the path */
+	TYPE_ORIGINS, /* as browsers send them, separated by blanks or commas */
+	TYPE_NETS,    /* networks of base/net.h, separated likewise */
+	TYPE_SECRET,  /* any bytes; never shown */
 	TYPE_INT,
-	TYPE_FLAG,
-	TYPE_LEVEL,
+	TYPE_FLAG, /* one of two words */
+	TYPE_WORD, /* one of several, by its number */
 };
 
 enum key_flags {
@@ -22,7 +25,10 @@ enum key_flags {
 	PRIVATE = 4,    /* that file must be its owner's alone */
 };
 
-enum { SUN_PATH_MAX = 107 };
+enum {
+	KEYS_MAX = 64,
+	SUN_PATH_MAX = 107,
+};
 
 struct key {
 	const char *name;
@@ -31,10 +37,14 @@ struct key {
 	size_t offset;
 	enum settings_need need;  /* who needs a value; then there is no default */
 	int64_t min, max;         /* of a number; else of the length in bytes */
-	const char *const *words; /* of a flag (false first) or level; NULL ends them */
+	const char *const *words; /* of a flag false comes first; NULL ends them */
 	const char *preset;       /* the default */
 	const char *help;         /* what it is */
 };
+
+/* All of them, in the order in which they are printed. */
+extern const struct key config_keys[];
+extern const size_t config_keys_count;
 
 /* Reads and checks a value and puts it into its member; false leaves that as it was. */
 bool key_set(const struct key *, const char *text, struct settings *) MUST_CHECK;

@@ -22,89 +22,7 @@ enum {
 	SHOWN_MAX = 60,
 };
 
-static const char *const off_on[] = { "off", "on", NULL };
-static const char *const closed_open[] = { "closed", "open", NULL };
-static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
-
 const char settings_default_path[] = SYSCONFDIR "/taskcell/taskcell.conf";
-
-/* tests/lint/settings compares this table with conf/taskcell.conf and docs/configuration.md. */
-#define KEY(member) .name = #member, .offset = offsetof(struct settings, member)
-/* clang-format off */
-static const struct key keys[] = {
-	{ KEY(listen), .type = TYPE_SOCKET, .min = 1, .max = SUN_PATH_MAX,
-	  .preset = "/run/taskcell/taskcell.sock", .help = "socket of the first pool" },
-	{ KEY(listen_auth), .type = TYPE_SOCKET, .min = 0, .max = SUN_PATH_MAX,
-	  .preset = "/run/taskcell/auth.sock", .help = "socket of the second pool" },
-	{ KEY(listen_group), .type = TYPE_TEXT, .min = 0, .max = 255,
-	  .preset = "", .help = "group of unix sockets" },
-	{ KEY(user), .type = TYPE_TEXT, .min = 0, .max = 255,
-	  .preset = "", .help = "user to become when started as root" },
-	{ KEY(group), .type = TYPE_TEXT, .min = 0, .max = 255,
-	  .preset = "", .help = "group to become when started as root" },
-	{ KEY(pid_file), .type = TYPE_PATH, .min = 0, .max = 4000,
-	  .preset = "", .help = "file for the master's process id" },
-	{ KEY(log_file), .type = TYPE_PATH, .min = 0, .max = 4000,
-	  .preset = "", .help = "file for the log" },
-	{ KEY(workers), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 256,
-	  .preset = "8", .help = "processes of the first pool" },
-	{ KEY(auth_workers), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 64,
-	  .preset = "2", .help = "processes of the second pool" },
-	{ KEY(max_requests), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1000000000,
-	  .preset = "0", .help = "requests after which a worker is replaced" },
-	{ KEY(keep_connections), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 1024,
-	  .preset = "512", .help = "connections of the web server that a worker keeps" },
-	{ KEY(run_dir), .type = TYPE_PATH, .min = 1, .max = 4000,
-	  .preset = "/run/taskcell", .help = "folder of lock files" },
-	{ KEY(mount), .type = TYPE_MOUNT, .flags = RELOADABLE, .min = 0, .max = 255,
-	  .preset = "", .help = "prefix of every path" },
-	{ KEY(request_timeout), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 300,
-	  .preset = "15", .help = "seconds a request may take" },
-	{ KEY(statement_timeout), .type = TYPE_INT, .flags = RELOADABLE, .min = 100, .max = 60000,
-	  .preset = "5000", .help = "milliseconds a call of the database may take" },
-	{ KEY(connect_timeout), .type = TYPE_INT, .flags = RELOADABLE, .min = 100, .max = 60000,
-	  .preset = "2000", .help = "milliseconds connecting to the database may take" },
-	{ KEY(stop_timeout), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 300,
-	  .preset = "20", .help = "seconds running requests have when the server stops" },
-	{ KEY(database), .type = TYPE_SECRET, .flags = RELOADABLE | SECRET, .min = 1, .max = 4096,
-	  .need = SETTINGS_NEED_DATABASE, .preset = "", .help = "connection string of libpq" },
-	{ KEY(prepared_statements), .type = TYPE_FLAG, .flags = RELOADABLE, .words = off_on,
-	  .preset = "on", .help = "whether statements are prepared once a connection" },
-	{ KEY(jwt_secret), .type = TYPE_SECRET, .flags = RELOADABLE | SECRET | PRIVATE,
-	  .min = 32, .max = 512,
-	  .need = SETTINGS_NEED_JWT_SECRET, .preset = "", .help = "what tokens are signed with" },
-	{ KEY(jwt_issuer), .type = TYPE_TEXT, .flags = RELOADABLE, .min = 1, .max = 255,
-	  .preset = "taskcell", .help = "iss of access tokens" },
-	{ KEY(jwt_audience), .type = TYPE_TEXT, .flags = RELOADABLE, .min = 1, .max = 255,
-	  .preset = "taskcell", .help = "aud of access tokens" },
-	{ KEY(access_token_lifetime), .type = TYPE_INT, .flags = RELOADABLE,
-	  .min = 60, .max = 86400,
-	  .preset = "900", .help = "seconds an access token is good" },
-	{ KEY(refresh_idle_lifetime), .type = TYPE_INT, .flags = RELOADABLE,
-	  .min = 60, .max = 31536000,
-	  .preset = "1209600", .help = "seconds a session lives without a refresh" },
-	{ KEY(refresh_absolute_lifetime), .type = TYPE_INT, .flags = RELOADABLE,
-	  .min = 60, .max = 31536000,
-	  .preset = "5184000", .help = "seconds a session lives at most" },
-	{ KEY(refresh_grace), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 300,
-	  .preset = "30", .help = "seconds a refresh token may be used again" },
-	{ KEY(scrypt_cost), .type = TYPE_INT, .flags = RELOADABLE, .min = 10, .max = 20,
-	  .preset = "15", .help = "cost of a password hash (log2 N)" },
-	{ KEY(scrypt_concurrency), .type = TYPE_INT, .flags = RELOADABLE, .min = 1, .max = 64,
-	  .preset = "2", .help = "password hashes at one time on this host" },
-	{ KEY(scrypt_wait), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 10000,
-	  .preset = "250", .help = "milliseconds a request waits for its turn to hash" },
-	{ KEY(registration), .type = TYPE_FLAG, .flags = RELOADABLE, .words = closed_open,
-	  .preset = "open", .help = "whether anyone may register" },
-	{ KEY(throttle), .type = TYPE_FLAG, .flags = RELOADABLE, .words = off_on,
-	  .preset = "on", .help = "limits on attempts to log in or register" },
-	{ KEY(throttle_address_per_minute), .type = TYPE_INT, .flags = RELOADABLE,
-	  .min = 1, .max = 100000,
-	  .preset = "20", .help = "attempts to log in or register of one address in a minute" },
-	{ KEY(log_level), .type = TYPE_LEVEL, .flags = RELOADABLE, .words = levels,
-	  .preset = "info", .help = "the least important records that are written" },
-};
-/* clang-format on */
 
 /* A value as it was found, before it is checked. */
 struct given {
@@ -120,7 +38,7 @@ struct load {
 	const char *path;
 	int line; /* where collect() reads */
 	bool failed;
-	struct given given[ARRAY_LEN(keys)];
+	struct given given[KEYS_MAX];
 };
 
 /* --- mistakes -------------------------------------------------------------------------------- */
@@ -223,14 +141,15 @@ done:
 
 static const struct key *key_find(const char *name, bool *by_file)
 {
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		size_t len = strlen(keys[i].name);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		size_t len = strlen(config_keys[i].name);
 
-		if (strncmp(name, keys[i].name, len) != 0)
+		if (strncmp(name, config_keys[i].name, len) != 0)
 			continue;
 		*by_file = name[len] != '\0';
-		if (!*by_file || ((keys[i].flags & SECRET) && strcmp(name + len, "_file") == 0))
-			return &keys[i];
+		if (!*by_file ||
+		    ((config_keys[i].flags & SECRET) && strcmp(name + len, "_file") == 0))
+			return &config_keys[i];
 	}
 	return NULL;
 }
@@ -248,7 +167,7 @@ static int collect(void *arg, const char *section, const char *name, const char 
 		mistake_unknown(l, name);
 		return 1;
 	}
-	g = &l->given[k - keys];
+	g = &l->given[k - config_keys];
 	/* The environment is read last and takes the place of the file. */
 	if (g->text && (g->line > 0) == (l->line > 0)) {
 		if (g->by_file != by_file)
@@ -416,26 +335,30 @@ static bool secret_read(struct load *l, const struct key *k, struct given *g)
 	return false;
 }
 
-static void check_key(struct load *l, const struct key *k, enum settings_need need)
+static void check_key(struct load *l, const struct key *k)
 {
-	struct given *g = &l->given[k - keys];
+	struct given *g = &l->given[k - config_keys];
 
-	if (g->text) {
-		if ((!g->by_file || secret_read(l, k, g)) && !key_set(k, g->text, l->out))
-			refuse(l, k, g);
-	} else if (k->need & need) {
+	if (g->text && (!g->by_file || secret_read(l, k, g)) && !key_set(k, g->text, l->out))
+		refuse(l, k, g);
+}
+
+/* Keys in a folder of their own make jwt_secret needless. */
+static void check_needed(struct load *l, const struct key *k, enum settings_need need)
+{
+	if (!l->given[k - config_keys].text && (k->need & need) &&
+	    (k->need != SETTINGS_NEED_JWT_SECRET || !l->out->key_dir[0]))
 		missing(l, k);
-	}
 }
 
 /* Blames a relation on whichever of two keys was given; the presets do not break it. */
 static void mistake_between(struct load *l, const char *a, const char *b, const char *rule)
 {
 	bool by_file;
-	const struct given *g = &l->given[key_find(a, &by_file) - keys];
+	const struct given *g = &l->given[key_find(a, &by_file) - config_keys];
 
 	if (!g->text)
-		g = &l->given[key_find(b, &by_file) - keys];
+		g = &l->given[key_find(b, &by_file) - config_keys];
 	mistake(l, g->line, g->name, "%s", rule);
 }
 
@@ -477,16 +400,18 @@ struct settings *settings_load(const char *path, enum settings_need need, FILE *
 
 	if (!l.out)
 		fatal("out of memory");
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		key_preset(&keys[i], l.out);
+	for (size_t i = 0; i < config_keys_count; i++)
+		key_preset(&config_keys[i], l.out);
 	if (path)
 		read_config(&l);
 	read_environment(&l);
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		check_key(&l, &keys[i], need);
+	for (size_t i = 0; i < config_keys_count; i++)
+		check_key(&l, &config_keys[i]);
+	for (size_t i = 0; i < config_keys_count; i++)
+		check_needed(&l, &config_keys[i], need);
 	if (!l.failed)
 		check_relations(&l);
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+	for (size_t i = 0; i < config_keys_count; i++)
 		text_wipe_free(l.given[i].text);
 	if (l.failed) {
 		settings_free(l.out);
@@ -501,11 +426,11 @@ bool settings_may_replace(const struct settings *old, const struct settings *fre
 {
 	bool may = true;
 
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		if (keys[i].flags & RELOADABLE || key_equal(&keys[i], old, fresh))
+	for (size_t i = 0; i < config_keys_count; i++) {
+		if (config_keys[i].flags & RELOADABLE || key_equal(&config_keys[i], old, fresh))
 			continue;
 		fprintf(errors, "%s: cannot change while the server runs; restart it\n",
-			keys[i].name);
+			config_keys[i].name);
 		may = false;
 	}
 	return may;
@@ -513,13 +438,13 @@ bool settings_may_replace(const struct settings *old, const struct settings *fre
 
 void settings_free(struct settings *s)
 {
-	for (size_t i = 0; s && i < ARRAY_LEN(keys); i++)
-		key_free(&keys[i], s);
+	for (size_t i = 0; s && i < config_keys_count; i++)
+		key_free(&config_keys[i], s);
 	free(s);
 }
 
 void settings_print(const struct settings *s, FILE *out)
 {
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		key_print(&keys[i], s, out);
+	for (size_t i = 0; i < config_keys_count; i++)
+		key_print(&config_keys[i], s, out);
 }

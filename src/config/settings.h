@@ -1,4 +1,4 @@
-/* The configuration: one row a key in settings.c (name, type, range, default, reloadable, secret).
+/* The configuration: one row a key in table.c (name, type, range, default, reloadable, secret).
  * Values come from the file, then from the environment as TASKCELL_<KEY>, which wins. */
 #ifndef TASKCELL_CONFIG_SETTINGS_H
 #define TASKCELL_CONFIG_SETTINGS_H
@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "base/base.h"
+
+enum registration { REGISTRATION_CLOSED, REGISTRATION_OPEN, REGISTRATION_INVITE };
 
 /* All values, in the units of the key's description. Strings are never NULL. */
 struct settings {
@@ -21,14 +23,19 @@ struct settings {
 	int64_t max_requests;     /* after which a worker is replaced, with jitter; 0: never */
 	int64_t keep_connections; /* of the web server, a worker; 0: one request each */
 	bool prepared_statements;
-	const char *run_dir;       /* lock files, the hashing gate */
-	const char *mount;         /* prefix of every path; "" or "/x" */
-	int64_t request_timeout;   /* s */
-	int64_t statement_timeout; /* ms */
-	int64_t connect_timeout;   /* ms */
-	int64_t stop_timeout;      /* s */
-	const char *database;      /* libpq connection string */
-	const char *jwt_secret;
+	const char *run_dir;         /* lock files, the hashing gate */
+	const char *mount;           /* prefix of every path; "" or "/x" */
+	const char *public_url;      /* scheme, host, port and maybe a path; "": unknown */
+	const char *site_name;       /* as people know it */
+	const char *cors_origins;    /* separated by blanks or commas; "" */
+	const char *trusted_proxies; /* networks (base/net.h), separated likewise; "" */
+	int64_t request_timeout;     /* s */
+	int64_t statement_timeout;   /* ms */
+	int64_t connect_timeout;     /* ms */
+	int64_t stop_timeout;        /* s */
+	const char *database;        /* libpq connection string */
+	const char *jwt_secret;      /* may be "" with key_dir */
+	const char *key_dir;         /* keys to sign with; "": jwt_secret is the key */
 	const char *jwt_issuer;
 	const char *jwt_audience;
 	int64_t access_token_lifetime;     /* s */
@@ -37,15 +44,16 @@ struct settings {
 	int64_t refresh_grace;             /* s */
 	int64_t scrypt_cost;               /* log2 N */
 	int64_t scrypt_concurrency;
-	int64_t scrypt_wait; /* ms */
-	bool registration;
+	int64_t scrypt_wait;     /* ms */
+	int64_t registration;    /* enum registration */
+	int64_t audit_retention; /* days */
 	bool throttle;
 	int64_t throttle_address_per_minute;
 	int64_t log_level; /* enum log_level */
 };
 
 /* What a program cannot do without. A migration of a new machine, say, runs before there is a
- * jwt_secret. What is given is checked in any case. */
+ * jwt_secret; key_dir does in its place. What is given is checked in any case. */
 enum settings_need {
 	SETTINGS_NEED_NOTHING = 0,
 	SETTINGS_NEED_DATABASE = 1,

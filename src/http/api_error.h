@@ -18,6 +18,11 @@
 	X(INVALID_CREDENTIALS, 401, "invalid_credentials", "The e-mail or the password is wrong.") \
 	X(INVALID_REFRESH_TOKEN, 401, "invalid_refresh_token", "The refresh token is not valid.")  \
 	X(REGISTRATION_CLOSED, 403, "registration_closed", "Registration is closed.")              \
+	X(INVALID_INVITE, 403, "invalid_invite",                                                   \
+	  "Registration needs an invitation, and this code is not one that can be used.")          \
+	X(WRONG_PASSWORD, 403, "wrong_password", "The current password is wrong.")                 \
+	X(CROSS_SITE, 403, "cross_site",                                                           \
+	  "A request that relies on the cookie must come from the site itself.")                   \
 	X(NOT_FOUND, 404, "not_found", "There is nothing here.")                                   \
 	X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "The method is not allowed here.")        \
 	X(EMAIL_TAKEN, 409, "email_taken", "An account with this e-mail exists already.")          \

@@ -34,10 +34,16 @@ struct request {
 	const char *authorization;
 	const char *content_type;
 	const char *if_match;
+	const char *if_none_match;
 	const char *prefer;
-	const char *user_agent;  /* any bytes */
-	const char *remote_addr; /* never NULL; any bytes */
-	const char *request_id;  /* never NULL: the web server's, or made here */
+	const char *user_agent;    /* any bytes */
+	const char *remote_addr;   /* never NULL; any bytes */
+	const char *forwarded_for; /* X-Forwarded-For; any bytes */
+	const char *cookie;
+	const char *origin;
+	const char *sec_fetch_site;
+	const char *request_method; /* Access-Control-Request-Method, of a preflight */
+	const char *request_id;     /* never NULL: the web server's, or made here */
 	enum body_state body_state;
 	const char *body; /* body_len bytes and a terminator; "" when there is none */
 	size_t body_len;

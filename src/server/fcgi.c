@@ -12,6 +12,10 @@ enum {
 	DRAIN_MAX = 16 * 1024 *
 		    1024, /* of a body that is too long, so that the peer reads our answer */
 	GENERATED_ID_BYTES = 16,
+	FORWARDED_MAX = 1024, /* more than any chain of proxies that are trusted */
+	TAGS_MAX = 8 * 1024,
+	COOKIE_MAX = 8 * 1024,
+	WORD_MAX = 300, /* of an origin: scheme, host and port */
 };
 
 struct fcgi {
@@ -87,36 +91,75 @@ struct params {
 	struct request *r;
 };
 
+enum repeated {
+	REPEAT_FIRST, /* the first one counts */
+	REPEAT_LIST,  /* means the same as one with commas (RFC 9110, 5.2) */
+	REPEAT_RIGHT, /* likewise; of one that is too long the right end is kept */
+};
+
+/* A value that is too long is taken for absent, which is the safe reading of each header that has a
+ * bound; but a client must not get rid of what the proxies said of it behind its own words. */
+static const char *bounded(const char *value, size_t max, enum repeated repeated)
+{
+	size_t len = strlen(value);
+
+	if (!max || len <= max)
+		return value;
+	if (repeated != REPEAT_RIGHT)
+		return NULL;
+	value += len - max;
+	value += strcspn(value, ","); /* no half of an entry */
+	return *value ? value + 1 : NULL;
+}
+
 static void take_param(struct params *p, const char *name, size_t len, const char *value)
 {
+#define ROW(name) name, sizeof(name) - 1
 	const struct {
 		const char *name;
+		size_t len;
 		const char **target;
-		bool list;  /* repeated, it means the same as one with commas (RFC 9110, 5.2) */
+		size_t max; /* 0: the web server's limit will do */
+		enum repeated repeated;
 		bool empty; /* an empty value says something else than none */
 	} rows[] = {
-		{ "REQUEST_METHOD", &p->method, false, false },
-		{ "REQUEST_URI", &p->uri, false, false },
-		{ "CONTENT_LENGTH", &p->content_length, false, false },
-		{ "CONTENT_TYPE", &p->r->content_type, false, false },
-		{ "REMOTE_ADDR", &p->r->remote_addr, false, false },
-		{ "REQUEST_ID", &p->request_id, false, false },
-		{ "HTTP_AUTHORIZATION", &p->authorization, false, false },
-		{ "REDIRECT_HTTP_AUTHORIZATION", &p->redirect_authorization, false, false },
-		{ "HTTP_IF_MATCH", &p->r->if_match, true, true },
-		{ "HTTP_PREFER", &p->r->prefer, true, false },
-		{ "HTTP_USER_AGENT", &p->r->user_agent, false, false },
+		{ ROW("REQUEST_METHOD"), &p->method, 0, REPEAT_FIRST, false },
+		{ ROW("REQUEST_URI"), &p->uri, 0, REPEAT_FIRST, false },
+		{ ROW("CONTENT_LENGTH"), &p->content_length, 0, REPEAT_FIRST, false },
+		{ ROW("CONTENT_TYPE"), &p->r->content_type, 0, REPEAT_FIRST, false },
+		{ ROW("REMOTE_ADDR"), &p->r->remote_addr, 0, REPEAT_FIRST, false },
+		{ ROW("REQUEST_ID"), &p->request_id, 0, REPEAT_FIRST, false },
+		{ ROW("HTTP_AUTHORIZATION"), &p->authorization, 0, REPEAT_FIRST, false },
+		{ ROW("REDIRECT_HTTP_AUTHORIZATION"), &p->redirect_authorization, 0, REPEAT_FIRST,
+		  false },
+		{ ROW("HTTP_IF_MATCH"), &p->r->if_match, 0, REPEAT_LIST, true },
+		{ ROW("HTTP_PREFER"), &p->r->prefer, 0, REPEAT_LIST, false },
+		{ ROW("HTTP_USER_AGENT"), &p->r->user_agent, 0, REPEAT_FIRST, false },
+		{ ROW("HTTP_IF_NONE_MATCH"), &p->r->if_none_match, TAGS_MAX, REPEAT_LIST, false },
+		{ ROW("HTTP_X_FORWARDED_FOR"), &p->r->forwarded_for, FORWARDED_MAX, REPEAT_RIGHT,
+		  false },
+		{ ROW("HTTP_COOKIE"), &p->r->cookie, COOKIE_MAX, REPEAT_FIRST, false },
+		{ ROW("HTTP_ORIGIN"), &p->r->origin, WORD_MAX, REPEAT_FIRST, false },
+		{ ROW("HTTP_SEC_FETCH_SITE"), &p->r->sec_fetch_site, WORD_MAX, REPEAT_FIRST,
+		  false },
+		{ ROW("HTTP_ACCESS_CONTROL_REQUEST_METHOD"), &p->r->request_method, WORD_MAX,
+		  REPEAT_FIRST, false },
 	};
+#undef ROW
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strlen(rows[i].name) != len || memcmp(rows[i].name, name, len) != 0)
+		const char **target = rows[i].target;
+
+		if (rows[i].len != len || memcmp(rows[i].name, name, len) != 0)
 			continue;
-		if (!*value && !rows[i].empty)
+		value = bounded(value, rows[i].max, rows[i].repeated);
+		if (!value || (!*value && !rows[i].empty))
 			return;
-		if (!*rows[i].target)
-			*rows[i].target = value;
-		else if (rows[i].list)
-			*rows[i].target = arena_printf(p->arena, "%s, %s", *rows[i].target, value);
+		if (!*target)
+			*target = value;
+		else if (rows[i].repeated != REPEAT_FIRST)
+			*target = bounded(arena_printf(p->arena, "%s, %s", *target, value),
+					  rows[i].max, rows[i].repeated);
 		return;
 	}
 }

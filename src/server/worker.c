@@ -71,6 +71,7 @@ struct world {
 	struct arena *arena;
 	struct response response;
 	struct fcgi *fcgi;
+	char public_origin[256]; /* longer than the longest public_url */
 };
 
 static void world_free(struct world *w)
@@ -94,24 +95,55 @@ static bool gate_start(struct gate *g, const struct settings *s)
 	return false;
 }
 
-/* EXIT_SUCCESS, or the status to leave with. */
-static int world_make(struct world *w, const struct worker *worker)
+/* Keys of a folder, or of one secret, with which tokens may have been signed before. */
+static struct keys *keys_make(const struct settings *s)
+{
+	int64_t access = s->access_token_lifetime, refresh = s->refresh_idle_lifetime;
+	const struct keys_options options = {
+		.dir = s->key_dir,
+		.secret = *s->jwt_secret ? s->jwt_secret : NULL,
+		.issuer = s->jwt_issuer,
+		.audience = s->jwt_audience,
+		.verify_s = access > refresh ? access : refresh,
+	};
+	struct keys *keys;
+
+	if (*s->key_dir)
+		return keys_open(&options); /* says itself what is wrong */
+	keys = keys_new(s->jwt_secret, strlen(s->jwt_secret), s->jwt_issuer, s->jwt_audience);
+	if (!keys)
+		log_message(LOG_ERROR, "worker", "the keys cannot be made of jwt_secret");
+	return keys;
+}
+
+/* What public_url says of cookies: only the owner of a whole host can tell his pages from those of
+ * others, so that a path means no cookies. */
+static void app_set_site(struct world *w, const char *public_url)
+{
+	const char *host = strstr(public_url, "://");
+	size_t origin = host ? (size_t)(host - public_url) + 3 : 0;
+
+	origin += strcspn(public_url + origin, "/");
+	(void)snprintf(w->public_origin, sizeof(w->public_origin), "%.*s", (int)origin, public_url);
+	w->app.public_origin = w->public_origin;
+	w->app.cookie_mode = origin && (!public_url[origin] || !public_url[origin + 1]);
+	w->app.cookie_secure = strncmp(public_url, "https:", 6) == 0;
+}
+
+static bool app_make(struct world *w, const struct worker *worker)
 {
 	const struct settings *s = worker->settings;
-	struct store_options options = {
+	const struct store_options options = {
 		.conninfo = s->database,
 		.connect_timeout_ms = (int)s->connect_timeout,
 		.statement_timeout_ms = (int)s->statement_timeout,
 		.prepared_statements = s->prepared_statements,
+		.audit_keep_s = s->audit_retention * 24 * 60 * 60,
 	};
 
-	*w = (struct world){ .gate = { .fd = -1, .held = -1 } };
-	response_init(&w->response);
-	w->arena = arena_new(ARENA_CEILING);
 	w->app = (struct app){
 		.store = store_open(&options),
-		.keys = keys_new(s->jwt_secret, strlen(s->jwt_secret), s->jwt_issuer,
-				 s->jwt_audience),
+		.keys = keys_make(s),
 		.gate = &w->gate,
 		.slot = worker->slot,
 		.mount = s->mount,
@@ -121,17 +153,29 @@ static int world_make(struct world *w, const struct worker *worker)
 		.refresh_grace_s = s->refresh_grace,
 		.scrypt_cost = (unsigned)s->scrypt_cost,
 		.scrypt_wait_ms = (int)s->scrypt_wait,
-		.registration_open = s->registration,
+		.registration_open = s->registration != REGISTRATION_CLOSED,
+		.registration_invite = s->registration == REGISTRATION_INVITE,
 		.throttle = s->throttle,
 		.throttle_address_per_minute = s->throttle_address_per_minute,
+		.site_name = s->site_name,
+		.cors_origins = s->cors_origins,
 	};
-	if (!w->app.keys) {
-		log_message(LOG_ERROR, "worker", "the keys cannot be made of jwt_secret");
+	app_set_site(w, s->public_url);
+	/* the list has been read once before, when the settings were checked */
+	return w->app.keys && net_list_parse(s->trusted_proxies, &w->app.trusted_proxies);
+}
+
+/* EXIT_SUCCESS, or the status to leave with. */
+static int world_make(struct world *w, const struct worker *worker)
+{
+	*w = (struct world){ .gate = { .fd = -1, .held = -1 } };
+	response_init(&w->response);
+	w->arena = arena_new(ARENA_CEILING);
+	if (!app_make(w, worker))
 		return EXIT_UNFIT;
-	}
-	if (!gate_start(&w->gate, s))
+	if (!gate_start(&w->gate, worker->settings))
 		return EXIT_FAILURE;
-	w->fcgi = fcgi_open(worker->listen_fd, (size_t)s->keep_connections);
+	w->fcgi = fcgi_open(worker->listen_fd, (size_t)worker->settings->keep_connections);
 	if (!w->fcgi)
 		return EXIT_FAILURE;
 	/* A database that is down may come back; one that is wrong will stay so. */

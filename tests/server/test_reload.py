@@ -114,6 +114,9 @@ def test_an_old_worker_that_is_stuck(make):
     ({"statement_timeout": "60000"}, ["statement_timeout", "shorter than request_timeout"]),
     ({"jwt_secret": "short"}, ["jwt_secret", "too short"]),
     ({"jwt_secret": None, "jwt_secret_file": "/nonexistent"}, ["jwt_secret_file", "No such file"]),
+    ({"trusted_proxies": "10.0.0.1/8"}, ["trusted_proxies", "bits behind the prefix"]),
+    ({"cors_origins": "*"}, ["cors_origins", "without a slash"]),
+    ({"public_url": "https://me@example.org"}, ["public_url", "no user"]),
 ])
 def test_a_bad_file_changes_nothing(make, changes, says):
     """File, line, key and what is wrong are in the log."""
@@ -172,6 +175,24 @@ def test_new_secrets(make):
     reload(s)
     user.call("GET", "tasks").expect(401, "invalid_token")
     client.login(s.http, user.email).expect(200)
+
+
+def test_keys_that_cannot_be_used(make):
+    """A key_dir that is not there is found by the new workers: the old ones stay."""
+    s = make(workers=1)
+    user = client.register(s.http)
+    old = s.workers()
+    s.configure(key_dir=s.dir / "nowhere")
+    mark = s.log_size()
+    with s.expecting_errors("event=(keys|reload_failed) "):
+        hup(s)
+        s.wait_event("reload_failed", mark)
+        assert s.events("keys", mark)
+        wait_for("only the old ones", lambda: s.workers() == old)
+    user.call("GET", "tasks").expect(200)
+    s.configure(key_dir=None)
+    reload(s)
+    user.call("GET", "tasks").expect(200)
 
 
 def test_a_generation_that_cannot_come_up(make, scratch):

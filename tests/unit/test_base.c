@@ -492,6 +492,7 @@ int main(void)
 		{ .pName = "buf", .pTests = buf_tests },
 		{ .pName = "log", .pTests = log_tests },
 		{ .pName = "codec", .pTests = codec_tests },
+		{ .pName = "net", .pTests = net_tests },
 		{ .pName = "ids and secrets", .pTests = id_tests },
 		CU_SUITE_INFO_NULL,
 	};

@@ -8,6 +8,7 @@
 
 extern CU_TestInfo codec_tests[];
 extern CU_TestInfo log_tests[];
+extern CU_TestInfo net_tests[];
 
 /* Records of the log, one datagram a write(2). `capture_next` answers the length of the next
  * record, terminated, or 0 when there is none. */

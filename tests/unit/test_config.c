@@ -185,6 +185,7 @@ int main(void)
 		/* first: the others clear srcdir */
 		{ "values", start, NULL, NULL, NULL, value_tests },
 		{ "refusals", NULL, NULL, NULL, NULL, refusal_tests },
+		{ "site", NULL, NULL, NULL, NULL, site_tests },
 		{ "secrets", NULL, stop, NULL, NULL, secret_tests },
 		CU_SUITE_INFO_NULL,
 	};

@@ -48,5 +48,6 @@ void write_secret_files(void);
 extern CU_TestInfo value_tests[];
 extern CU_TestInfo refusal_tests[];
 extern CU_TestInfo secret_tests[];
+extern CU_TestInfo site_tests[];
 
 #endif

@@ -24,7 +24,7 @@ static void test_values_refused(void)
 		{ "throttle = yes", NULL, { ":1: throttle: \"yes\"", "off or on" } },
 		{ "throttle = ON", NULL, { "off or on" } },
 		{ "throttle = 1", NULL, { "off or on" } },
-		{ "registration = on", NULL, { "registration: \"on\"", "closed or open" } },
+		{ "registration = on", NULL, { "registration: \"on\"", "closed, open or invite" } },
 		{ "log_level = trace", NULL, { "error, warning, info or debug" } },
 		{ "log_level = \x1b[31mred", NULL, { "\"?[31mred\"" } },
 		{ "run_dir = run", NULL, { "run_dir: \"run\"", "an absolute path" } },
@@ -36,6 +36,9 @@ static void test_values_refused(void)
 		  NULL,
 		  { "jwt_issuer: \"t??sk\"", "printable ASCII" } },
 		{ NULL, "TASKCELL_JWT_AUDIENCE=a\tb", { "printable ASCII" } },
+		{ "registration = Invite", NULL, { "closed, open or invite" } },
+		{ "site_name =", NULL, { "1 to 100 characters" } },
+		{ "key_dir = keys", NULL, { "key_dir: \"keys\"", "an absolute path" } },
 		{ "listen_group = w\xc3\xb6rld", NULL, { "0 to 255 characters" } },
 	};
 
@@ -155,6 +158,7 @@ static void test_ranges(void)
 		{ "TASKCELL_SCRYPT_COST", 10, 20, NULL, NULL },
 		{ "TASKCELL_SCRYPT_CONCURRENCY", 1, 64, NULL, NULL },
 		{ "TASKCELL_SCRYPT_WAIT", 0, 10000, NULL, NULL },
+		{ "TASKCELL_AUDIT_RETENTION", 1, 3650, NULL, NULL },
 		{ "TASKCELL_THROTTLE_ADDRESS_PER_MINUTE", 1, 100000, NULL, NULL },
 	};
 

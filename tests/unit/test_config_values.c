@@ -28,6 +28,12 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(s->auth_workers, 2);
 	CU_ASSERT_STRING_EQUAL(s->run_dir, "/run/taskcell");
 	CU_ASSERT_STRING_EQUAL(s->mount, "");
+	CU_ASSERT_STRING_EQUAL(s->public_url, "");
+	CU_ASSERT_STRING_EQUAL(s->site_name, "Taskcell");
+	CU_ASSERT_STRING_EQUAL(s->cors_origins, "");
+	CU_ASSERT_STRING_EQUAL(s->trusted_proxies, "");
+	CU_ASSERT_STRING_EQUAL(s->key_dir, "");
+	CU_ASSERT_EQUAL(s->audit_retention, 90);
 	CU_ASSERT_EQUAL(s->request_timeout, 15);
 	CU_ASSERT_EQUAL(s->statement_timeout, 5000);
 	CU_ASSERT_EQUAL(s->connect_timeout, 2000);
@@ -43,7 +49,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(s->scrypt_cost, 15);
 	CU_ASSERT_EQUAL(s->scrypt_concurrency, 2);
 	CU_ASSERT_EQUAL(s->scrypt_wait, 250);
-	CU_ASSERT_TRUE(s->registration);
+	CU_ASSERT_EQUAL(s->registration, REGISTRATION_OPEN);
 	CU_ASSERT_TRUE(s->throttle);
 	CU_ASSERT_EQUAL(s->throttle_address_per_minute, 20);
 	CU_ASSERT_EQUAL(s->log_level, LOG_INFO);
@@ -64,6 +70,10 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"keep_connections = 2\n"
 				"run_dir = /var/run/x\n"
 				"mount = /t\n"
+				"public_url = https://example.org\n"
+				"site_name = My Site\n"
+				"cors_origins = http://a http://b:3000\n"
+				"trusted_proxies = 10.0.0.0/8, ::1\n"
 				"request_timeout = 16\n"
 				"statement_timeout = 5001\n"
 				"connect_timeout = 2001\n"
@@ -71,6 +81,7 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"database = (set)\n"
 				"prepared_statements = off\n"
 				"jwt_secret = (set)\n"
+				"key_dir = /etc/keys\n"
 				"jwt_issuer = me\n"
 				"jwt_audience = you and me\n"
 				"access_token_lifetime = 901\n"
@@ -80,7 +91,8 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"scrypt_cost = 16\n"
 				"scrypt_concurrency = 5\n"
 				"scrypt_wait = 251\n"
-				"registration = closed\n"
+				"registration = invite\n"
+				"audit_retention = 91\n"
 				"throttle = off\n"
 				"throttle_address_per_minute = 22\n"
 				"log_level = debug\n";
@@ -96,7 +108,7 @@ static void check_every_key(const char *path)
 	free(text);
 	CU_ASSERT_STRING_EQUAL(s->jwt_audience, "you and me");
 	CU_ASSERT_EQUAL(s->scrypt_wait, 251);
-	CU_ASSERT_FALSE(s->registration);
+	CU_ASSERT_EQUAL(s->registration, REGISTRATION_INVITE);
 	CU_ASSERT_FALSE(s->throttle);
 	CU_ASSERT_EQUAL(s->log_level, LOG_DEBUG);
 	settings_free(s);
@@ -235,6 +247,10 @@ static void test_reload(void)
 	} cases[] = {
 		{ "", NULL },
 		{ "workers = 3\nlog_level = debug\nscrypt_cost = 12\nthrottle = off\n", NULL },
+		{ "public_url = http://x\nsite_name = x\ncors_origins = http://y\n"
+		  "trusted_proxies = ::1\nkey_dir = /x\nregistration = invite\n"
+		  "audit_retention = 1\n",
+		  NULL },
 		{ "listen = /elsewhere\n", "listen" },
 		{ "auth_workers = 0\n", "listen_auth" },
 		{ "run_dir = /elsewhere\n", "run_dir" },

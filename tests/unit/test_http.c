@@ -243,6 +243,8 @@ static CU_TestInfo response_tests[] = {
 static CU_SuiteInfo suites[] = {
 	{ "request", NULL, NULL, NULL, NULL, request_tests },
 	{ "response", NULL, NULL, NULL, NULL, response_tests },
+	{ "text", text_start, text_stop, NULL, NULL, text_tests },
+	{ "cookie", NULL, NULL, NULL, NULL, cookie_tests },
 	{ "json", NULL, NULL, NULL, NULL, json_tests },
 	{ "json_bind", bind_start, bind_stop, NULL, NULL, bind_tests },
 	CU_SUITE_INFO_NULL,

@@ -16,9 +16,13 @@
 
 extern CU_TestInfo json_tests[];
 extern CU_TestInfo bind_tests[];
+extern CU_TestInfo cookie_tests[];
 extern CU_TestInfo request_tests[];
+extern CU_TestInfo text_tests[];
 
 int bind_start(void);
 int bind_stop(void);
+int text_start(void);
+int text_stop(void);
 
 #endif
