@@ -1,22 +1,16 @@
+/* Registration, login and the life of a session. */
 #include "base/base.h"
 
 #include "api/authenticate.h"
+#include "api/credentials.h"
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "api/throttle.h"
 #include "base/codec.h"
 #include "base/log.h"
-#include "http/text.h"
-#include "security/password.h"
 #include "security/refresh_token.h"
 
-enum {
-	EMAIL_MAX = 254,
-	EMAIL_LOCAL_MAX = 64,
-	LABEL_MAX = 63,
-	NAME_MAX_LENGTH = 100,
-	USER_AGENT_MAX = 255,
-};
+enum { INVITE_MAX = 128 }; /* longer than any code */
 
 /* --- bodies ---------------------------------------------------------------------------------- */
 
@@ -24,28 +18,26 @@ struct account_input {
 	struct json_text email;
 	struct json_text password;
 	struct json_text name;
+	struct json_text invite;
+	struct json_flag cookie;
 };
-
-/* clang-format off */
-#define EMAIL_FIELD \
-	{ .name = "email", .type = FIELD_TEXT, .rules = FIELD_REQUIRED | FIELD_TRIMMED, \
-	  .offset = offsetof(struct account_input, email), .min = 1, .max = EMAIL_MAX }
-#define PASSWORD_FIELD(min_) \
-	{ .name = "password", .type = FIELD_TEXT, .rules = FIELD_REQUIRED | FIELD_SECRET, \
-	  .offset = offsetof(struct account_input, password), .min = (min_), .max = PASSWORD_MAX }
-/* clang-format on */
 
 static const struct field register_fields[] = {
-	EMAIL_FIELD,
-	PASSWORD_FIELD(PASSWORD_MIN),
-	{ .name = "name",
+	EMAIL_FIELD(struct account_input, FIELD_REQUIRED),
+	PASSWORD_FIELD(struct account_input, password, FIELD_REQUIRED, PASSWORD_MIN),
+	NAME_FIELD(struct account_input),
+	{ .name = "invite",
 	  .type = FIELD_TEXT,
-	  .rules = FIELD_NULLABLE,
-	  .offset = offsetof(struct account_input, name),
-	  .min = 1,
-	  .max = NAME_MAX_LENGTH },
+	  .rules = FIELD_NULLABLE | FIELD_SECRET,
+	  .offset = offsetof(struct account_input, invite),
+	  .max = INVITE_MAX },
+	COOKIE_FIELD(struct account_input),
 };
-static const struct field login_fields[] = { EMAIL_FIELD, PASSWORD_FIELD(1) };
+static const struct field login_fields[] = {
+	EMAIL_FIELD(struct account_input, FIELD_REQUIRED),
+	PASSWORD_FIELD(struct account_input, password, FIELD_REQUIRED, 1),
+	COOKIE_FIELD(struct account_input),
+};
 
 struct refresh_input {
 	struct json_text refresh_token;
@@ -63,157 +55,97 @@ const struct field_table register_body = FIELD_TABLE(register_fields, struct acc
 const struct field_table login_body = FIELD_TABLE(login_fields, struct account_input);
 const struct field_table refresh_body = FIELD_TABLE(refresh_fields, struct refresh_input);
 
-/* --- e-mail ---------------------------------------------------------------------------------- */
-
-/* The rule of browsers (HTML, "valid e-mail address"), with a dot in the domain. What passes is
- * ASCII, so that the field's limit of characters is one of bytes, too. */
-static bool email_is_valid(const char *s, size_t len)
-{
-	const char *at = memchr(s, '@', len);
-	size_t local = at ? (size_t)(at - s) : 0, label = 0;
-	bool dot = false;
-
-	if (!local || local > EMAIL_LOCAL_MAX)
-		return false;
-	for (size_t i = 0; i < local; i++) {
-		if (!ascii_is_alnum(s[i]) && !strchr(".!#$%&'*+/=?^_`{|}~-", s[i]))
-			return false;
-	}
-	for (size_t i = local + 1; i < len; i++) {
-		char next = i + 1 < len ? s[i + 1] : '.';
-
-		if (s[i] == '.') {
-			dot = true;
-			label = 0;
-		} else if (ascii_is_alnum(s[i]) || (s[i] == '-' && label && next != '.')) {
-			label++;
-		} else {
-			return false;
-		}
-		/* no empty label, at the end neither */
-		if (label > LABEL_MAX || (s[i] == '.' && (next == '.' || i == local + 1)))
-			return false;
-	}
-	return dot;
-}
-
-/* The form in which e-mails are compared. */
-static const char *email_key(struct arena *a, const char *email)
-{
-	char *key = arena_strndup(a, email, strlen(email));
-
-	for (char *p = key; *p; p++)
-		*p = ascii_lower(*p);
-	return key;
-}
-
-/* --- sessions -------------------------------------------------------------------------------- */
-
-static struct new_session new_session(struct call *c)
-{
-	return (struct new_session){
-		.id = uuid_v7(),
-		.key_id = keys_active_id(c->app->keys),
-		.idle_s = c->app->refresh_idle_s,
-		.absolute_s = c->app->refresh_absolute_s,
-		.ip = client_address(c),
-		.user_agent = text_keep(c->arena, c->request->user_agent, USER_AGENT_MAX),
-	};
-}
-
-/* Says who the caller has turned out to be, for the log. */
-static void identify(struct call *c, const struct user *u, const struct session *s)
-{
-	c->who = (struct principal){ u->id, s->id };
-	c->principal = &c->who;
-}
-
 /* --- register -------------------------------------------------------------------------------- */
 
-static bool account_is_valid(struct call *c, const struct account_input *in)
+/* The digest under which the database knows an invitation; NULL when none is needed. */
+static enum api_error check_invite(struct call *c, const struct json_text *code,
+				   const char **digest)
 {
-	if (!email_is_valid(in->email.s, in->email.len))
-		field_error_add(&c->fields, "email", "invalid_format",
-				"This is not an e-mail address.");
-	if (password_is_common(in->password.s, in->password.len))
-		field_error_add(&c->fields, "password", "too_common",
-				"This password is one of those that are tried first.");
-	else if (password_contains_name(in->password.s, in->password.len, in->email.s))
-		field_error_add(&c->fields, "password", "contains_email",
-				"The password must not contain the name in the e-mail address.");
-	return c->fields.n == 0;
-}
-
-enum api_error auth_register(struct call *c)
-{
-	const struct account_input *in = c->input;
-	char hash[PASSWORD_HASH_MAX];
-	enum password_result hashed;
-	struct new_account new;
-	struct user user;
-	struct session session;
+	uint8_t bytes[DIGEST_LEN];
+	char *hex;
 	enum store_result r;
 
-	if (!c->app->registration_open)
-		return API_REGISTRATION_CLOSED;
-	if (!account_is_valid(c, in))
-		return API_VALIDATION_FAILED;
-	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
-		return API_HASHING_BUSY;
-	hashed = password_hash(c->app->scrypt_cost, in->password.s, in->password.len, hash);
-	gate_leave(c->app->gate);
-	if (hashed != PASSWORD_OK)
-		return API_UNAVAILABLE;
-	new = (struct new_account){
+	*digest = NULL;
+	if (!c->app->registration_invite)
+		return API_OK;
+	if (!code->s)
+		return API_INVALID_INVITE;
+	digest_sha256(code->s, code->len, bytes);
+	hex = arena_alloc(c->arena, 2 * DIGEST_LEN + 1);
+	hex_encode(bytes, sizeof(bytes), hex);
+	*digest = hex;
+	r = store_invite_check(c->store, hex);
+	if (r == STORE_NOT_FOUND)
+		return API_INVALID_INVITE;
+	return r == STORE_OK ? API_OK : api_from_store(r);
+}
+
+static enum api_error create_account(struct call *c, const struct account_input *in,
+				     const char *hash, const char *invite)
+{
+	const struct new_account new = {
 		.user_id = uuid_v7(),
 		.email = in->email.s,
 		.email_key = email_key(c->arena, in->email.s),
 		.name = in->name.s,
 		.password_hash = hash,
-		.session = new_session(c),
+		.invite = invite,
+		.session = session_begin(c),
+		.client = c->client,
 	};
-	r = store_account_create(c->store, c->arena, &new, &user, &session);
+	struct user user;
+	struct session session;
+	enum store_result r = store_account_create(c->store, c->arena, &new, &user, &session);
+
 	if (r == STORE_CONFLICT)
 		return API_EMAIL_TAKEN;
+	if (r == STORE_NOT_FOUND)
+		return API_INVALID_INVITE; /* somebody else has used it up meanwhile */
 	if (r != STORE_OK)
 		return api_from_store(r);
 	identify(c, &user, &session);
 	return reply_auth(c, 201, &user, &session);
 }
 
+enum api_error auth_register(struct call *c)
+{
+	const struct account_input *in = c->input;
+	struct json_text password = password_normal(c, &in->password);
+	char hash[PASSWORD_HASH_MAX];
+	const char *invite;
+	enum api_error e;
+
+	if (!c->app->registration_open)
+		return API_REGISTRATION_CLOSED;
+	email_judge(c, &in->email);
+	password_judge(c, "password", &password, in->email.s);
+	cookie_judge(c, &in->cookie);
+	if (c->fields.n)
+		return API_VALIDATION_FAILED;
+	e = check_invite(c, &in->invite, &invite);
+	if (e == API_OK)
+		e = password_make(c, &password, hash);
+	return e == API_OK ? create_account(c, in, hash, invite) : e;
+}
+
 /* --- login ----------------------------------------------------------------------------------- */
 
-/* Compares the password with the credential, or with nobody's at the same cost, and hashes anew
- * when the parameters have grown. Everything behind the gate. */
-static enum api_error verify_password(struct call *c, const struct json_text *password,
-				      const struct credential *cred,
-				      char new_hash[PASSWORD_HASH_MAX])
+/* A session that the caller shows a token of: if it lives, strangers' failures do not count. */
+static const struct principal *shown_session(struct call *c, struct principal *p)
 {
-	char dummy[PASSWORD_HASH_MAX];
-	enum password_result result;
-	bool passes;
+	struct json_text cookie;
 
-	password_dummy(c->app->scrypt_cost, dummy);
-	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
-		return API_HASHING_BUSY;
-	result = password_verify(cred ? cred->password_hash : dummy, password->s, password->len);
-	passes = result == PASSWORD_OK && cred && !cred->disabled;
-	if (passes && password_is_weak(cred->password_hash, c->app->scrypt_cost) &&
-	    password_hash(c->app->scrypt_cost, password->s, password->len, new_hash) != PASSWORD_OK)
-		new_hash[0] = '\0'; /* the old hash still serves */
-	gate_leave(c->app->gate);
-	if (result == PASSWORD_ERROR)
-		return API_UNAVAILABLE;
-	if (passes)
-		return API_OK;
-	c->reason = !cred ? "unknown_email" : result != PASSWORD_OK ? "wrong_password" : "disabled";
-	return API_INVALID_CREDENTIALS;
+	if (bearer_session(c, p))
+		return p;
+	if (cookie_read(c, &cookie) == API_OK && token_session(c, &cookie, p))
+		return p;
+	return NULL;
 }
 
 /* Starts the session. When the credential is not what was verified any more, another login may have
  * rehashed it: that leaves the epoch, so the password still is the one that was verified. */
-static enum api_error start_session(struct call *c, const char *key, const struct credential *cred,
-				    struct login *login)
+static enum api_error start_session(struct call *c, const struct credential_query *query,
+				    const struct credential *cred, struct login *login)
 {
 	struct credential again;
 	struct user user;
@@ -221,7 +153,7 @@ static enum api_error start_session(struct call *c, const char *key, const struc
 	enum store_result r = store_login(c->store, c->arena, login, &user, &session);
 
 	if (r == STORE_NO_SESSION) {
-		r = store_credential_find(c->store, c->arena, key, &again);
+		r = store_credential_find(c->store, c->arena, query, &again);
 		if (r == STORE_OK && !again.disabled && again.epoch == cred->epoch &&
 		    uuid_equal(&again.user_id, &cred->user_id)) {
 			login->verified_hash = again.password_hash;
@@ -241,66 +173,99 @@ static enum api_error start_session(struct call *c, const char *key, const struc
 	return reply_auth(c, 200, &user, &session);
 }
 
-enum api_error auth_login(struct call *c)
+/* The same steps, whether there is such an account or not. */
+static enum api_error verify_login(struct call *c, const struct credential_query *query,
+				   const struct json_text *password)
 {
-	const struct account_input *in = c->input;
-	const char *key = email_key(c->arena, in->email.s), *throttle_key;
 	char new_hash[PASSWORD_HASH_MAX] = "";
-	struct credential cred;
+	struct credential found, *cred = NULL;
+	const char *throttle_key;
 	struct login login;
-	enum store_result r;
-	enum api_error e = throttle_account(c, key, &throttle_key);
+	enum api_error e;
+	enum store_result r = store_credential_find(c->store, c->arena, query, &found);
 
+	if (r == STORE_OK)
+		cred = &found;
+	else if (r != STORE_NOT_FOUND)
+		return api_from_store(r);
+	e = throttle_account(c, query, cred, &throttle_key);
 	if (e != API_OK)
 		return e;
-	r = store_credential_find(c->store, c->arena, key, &cred);
-	if (r == STORE_OK || r == STORE_NOT_FOUND)
-		e = verify_password(c, &in->password, r == STORE_OK ? &cred : NULL, new_hash);
-	else
-		e = api_from_store(r);
-	if (e == API_OK) {
+	e = password_compare(c, password, cred, new_hash);
+	if (cred && e == API_OK) { /* it is never one without the other */
 		login = (struct login){
-			.user_id = cred.user_id,
-			.verified_hash = cred.password_hash,
+			.user_id = cred->user_id,
+			.verified_hash = cred->password_hash,
 			.new_hash = new_hash[0] ? new_hash : NULL,
 			.throttle_key = throttle_key,
-			.session = new_session(c),
+			.session = session_begin(c),
+			.client = c->client,
 		};
-		e = start_session(c, key, &cred, &login);
+		e = start_session(c, query, cred, &login);
 	}
 	/* only a wrong password is a failure of the account */
-	if (e != API_OK && e != API_INVALID_CREDENTIALS)
+	if (e == API_INVALID_CREDENTIALS)
+		audit_failure(c, AUDIT_LOGIN_FAILED, cred ? &cred->user_id : NULL);
+	else if (e != API_OK)
 		throttle_refund(c, throttle_key);
 	return e;
 }
 
-/* --- refresh --------------------------------------------------------------------------------- */
-
-/* The token of the body; false when there is none or it is not of our making. */
-static bool read_refresh_token(const struct call *c, struct refresh_token *token)
+enum api_error auth_login(struct call *c)
 {
-	const struct refresh_input *in = c->input;
+	const struct account_input *in = c->input;
+	struct json_text password = password_normal(c, &in->password);
+	struct principal shown;
+	const struct credential_query query = {
+		/* what is no e-mail is nobody's, and maybe a password: nothing is kept of it */
+		.email_key = email_is_valid(in->email.s, in->email.len)
+				     ? email_key(c->arena, in->email.s)
+				     : "",
+		.network = c->client.network,
+		.session = shown_session(c, &shown),
+	};
 
-	return in && in->refresh_token.s &&
-	       refresh_token_read(c->app->keys, in->refresh_token.s, in->refresh_token.len, token);
+	cookie_judge(c, &in->cookie);
+	if (c->fields.n)
+		return API_VALIDATION_FAILED;
+	return verify_login(c, &query, &password);
 }
 
-/* Only an invalid token counts against the address. */
-static enum api_error invalid_refresh_token(struct call *c)
+/* --- refresh --------------------------------------------------------------------------------- */
+
+/* The token of the body or else of the cookie, whose successor is a cookie again. */
+static enum api_error presented_token(struct call *c, struct json_text *token)
+{
+	const struct refresh_input *in = c->input;
+	enum api_error e;
+
+	if (in && in->refresh_token.len) {
+		*token = in->refresh_token;
+		return API_OK;
+	}
+	e = cookie_read(c, token);
+	c->cookie = token->present;
+	return e;
+}
+
+/* Only an invalid token counts against the address. `reason`, of the log, tells what honest clients
+ * do from guessing; NULL for the latter. */
+static enum api_error invalid_refresh_token(struct call *c, const char *reason)
 {
 	enum api_error e = throttle_address(c);
 
+	c->reason = reason;
 	return e == API_OK ? API_INVALID_REFRESH_TOKEN : e;
 }
 
 static enum api_error refresh_theft(struct call *c, const struct principal *p, int64_t counter)
 {
-	enum store_result r = store_session_end(c->store, p, counter);
+	enum store_result r = store_session_theft(c->store, p, counter, &c->client);
 	struct log_line l;
 	char id[UUID_TEXT_LEN + 1];
 
 	log_begin(&l, LOG_WARNING, "refresh_theft");
-	log_str(&l, "address", c->request->remote_addr);
+	log_str(&l, "address", c->client.address);
 	uuid_format(&p->user_id, id);
 	log_str(&l, "user", id);
 	uuid_format(&p->session_id, id);
@@ -312,14 +277,20 @@ static enum api_error refresh_theft(struct call *c, const struct principal *p, i
 
 enum api_error auth_refresh(struct call *c)
 {
+	struct json_text text;
 	struct refresh_token token;
 	struct session_refresh wanted;
 	struct session_state row;
 	struct refresh_state state;
 	enum store_result r;
+	enum api_error e = presented_token(c, &text);
 
-	if (!read_refresh_token(c, &token))
-		return invalid_refresh_token(c);
+	if (e != API_OK)
+		return e;
+	if (!text.s)
+		return invalid_refresh_token(c, "no_refresh_token");
+	if (!refresh_token_read(c->app->keys, text.s, text.len, &token))
+		return invalid_refresh_token(c, NULL);
 	wanted = (struct session_refresh){
 		.principal = { token.user_id, token.session_id },
 		.counter = token.counter,
@@ -342,7 +313,7 @@ enum api_error auth_refresh(struct call *c)
 	case REFRESH_CURRENT:
 		break;
 	case REFRESH_INVALID:
-		return invalid_refresh_token(c);
+		return invalid_refresh_token(c, "refresh_token_expired");
 	case REFRESH_ENDED:
 		return API_SESSION_ENDED;
 	case REFRESH_THEFT:
@@ -358,34 +329,29 @@ enum api_error auth_refresh(struct call *c)
 
 /* --- logout, session ------------------------------------------------------------------------- */
 
-/* The session to end: of a signed access token, expired or not, else of the refresh token. */
-static bool logout_target(struct call *c, struct principal *p)
-{
-	struct token_claims claims;
-	struct refresh_token token;
-	bool present;
-
-	if (bearer_read(c, &claims, &present) != TOKEN_INVALID) {
-		*p = (struct principal){ claims.user_id, claims.session_id };
-		return true;
-	}
-	if (!read_refresh_token(c, &token))
-		return false;
-	*p = (struct principal){ token.user_id, token.session_id };
-	return true;
-}
-
+/* Ends the session of a signed access token, expired or not, else of the refresh token in the body,
+ * else of the cookie. The cookie goes in any case. */
 enum api_error auth_logout(struct call *c)
 {
+	const struct refresh_input *in = c->input;
+	struct json_text cookie;
 	struct json_writer w;
+	enum api_error rule = cookie_read(c, &cookie);
 	enum store_result r;
 
-	if (logout_target(c, &c->who)) {
+	if (bearer_session(c, &c->who) || (in && token_session(c, &in->refresh_token, &c->who)))
 		c->principal = &c->who;
-		r = store_session_end(c->store, c->principal, -1);
+	else if (rule != API_OK)
+		return rule;
+	else if (token_session(c, &cookie, &c->who))
+		c->principal = &c->who;
+	if (c->principal) {
+		r = store_session_end(c->store, c->principal, &c->client);
 		if (r != STORE_OK)
 			return api_from_store(r);
 	}
+	if (cookie.present)
+		reply_clear_cookie(c);
 	reply_json(c, 200, &w);
 	json_object_open(&w);
 	json_key(&w, "success");
@@ -410,16 +376,7 @@ enum api_error auth_session(struct call *c)
 	json_key(&w, "user");
 	write_user(&w, &user);
 	json_key(&w, "session");
-	json_object_open(&w);
-	json_key(&w, "id");
-	json_uuid(&w, &s.id);
-	json_key(&w, "created_at");
-	json_time(&w, s.created_at);
-	json_key(&w, "last_used_at");
-	json_time(&w, s.rotated_at);
-	json_key(&w, "expires_at");
-	json_time(&w, session_expiry(&s));
-	json_object_close(&w);
+	write_session(&w, &s);
 	json_key(&w, "expires_at");
 	json_time(&w, c->token_expires_at * US_PER_SECOND);
 	json_object_close(&w);

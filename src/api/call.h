@@ -3,6 +3,7 @@
 #define TASKCELL_API_CALL_H
 
 #include "base/arena.h"
+#include "base/net.h"
 #include "http/api_error.h"
 #include "http/json_bind.h"
 #include "http/path.h"
@@ -26,9 +27,17 @@ struct app {
 	int64_t refresh_grace_s;
 	unsigned scrypt_cost;
 	int scrypt_wait_ms;
-	bool registration_open;
+	bool registration_open; /* anybody; with `registration_invite` whoever has an invitation */
+	bool registration_invite;
 	bool throttle;
 	int64_t throttle_address_per_minute;
+	const char *site_name;
+	const char *public_origin; /* scheme://host[:port] of public_url; "" when unknown */
+	bool cookie_mode;          /* public_url has no path, so that the host is ours */
+	bool cookie_secure;        /* public_url is https */
+	const char *cors_origins;  /* separated by blanks or commas; "" */
+	struct net_list trusted_proxies;
+	int64_t forwarded_warned_at; /* monotonic, of the last warning of its kind; 0: never */
 };
 
 struct route;
@@ -39,17 +48,20 @@ struct call {
 	struct arena *arena;
 	const struct request *request;
 	struct response *response;
+	struct client client;      /* the address is the caller's, behind trusted proxies */
 	const struct route *route; /* NULL while unknown */
 	struct principal who;
 	const struct principal *principal;    /* `who`, the one that asks; NULL while not known */
 	int64_t token_expires_at;             /* Unix seconds, with a principal from a token */
 	const char *param[PATH_SEGMENTS_MAX]; /* path parameters as text */
 	struct uuid task_id;                  /* of {task_id}, when the route has it */
+	struct uuid session_id;               /* of {session_id}, likewise */
 	struct query query;
 	void *input; /* the bound body, of the type the route's table fills; NULL without one */
 	struct field_errors fields;
 	const char *detail;         /* overrides the error's sentence */
 	const char *reason;         /* why authentication failed, for the log; the code when NULL */
+	bool cookie;                /* the answer's refresh token goes into a cookie */
 	const struct task *current; /* with API_PRECONDITION_FAILED */
 };
 

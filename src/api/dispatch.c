@@ -1,12 +1,21 @@
 #include "base/base.h"
 
 #include "api/authenticate.h"
+#include "api/cors.h"
 #include "api/reply.h"
 #include "api/routes.h"
 #include "api/throttle.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/problem.h"
+#include "http/text.h"
+
+enum {
+	ADDRESS_MAX = 64,     /* of one that is none */
+	USER_AGENT_MAX = 255, /* kept of it, in bytes */
+};
+
+#define WARN_AGAIN_US (3600 * US_PER_SECOND)
 
 enum api_error api_from_store(enum store_result r)
 {
@@ -32,16 +41,63 @@ enum api_error api_from_store(enum store_result r)
 	return API_INTERNAL_ERROR;
 }
 
+/* --- the client ------------------------------------------------------------------------------ */
+
+/* Somebody has put a proxy in front and not told us: all of its clients would count as one. Or a
+ * client sends the header by itself, so not a record a request. */
+static void warn_of_forwarded(struct call *c)
+{
+	int64_t now = clock_monotonic_us(), *last = &c->app->forwarded_warned_at;
+	struct log_line l;
+
+	if (*last && now - *last < WARN_AGAIN_US)
+		return;
+	*last = now;
+	log_begin(&l, LOG_WARNING, "forwarded_ignored");
+	log_str(&l, "address", c->client.address);
+	log_str(&l, "message", "X-Forwarded-For is ignored as long as trusted_proxies is empty");
+	log_str(&l, "request_id", c->request->request_id);
+	log_end(&l);
+}
+
+static void find_client(struct call *c)
+{
+	const struct request *r = c->request;
+	struct net_address address;
+	char *text, *network;
+
+	c->client.request_id = r->request_id;
+	c->client.user_agent = text_keep(c->arena, r->user_agent, USER_AGENT_MAX);
+	if (net_address_parse(r->remote_addr, strlen(r->remote_addr), &address)) {
+		address = net_client(&c->app->trusted_proxies, &address, r->forwarded_for);
+		text = arena_alloc(c->arena, NET_TEXT_MAX);
+		network = arena_alloc(c->arena, NET_TEXT_MAX);
+		net_address_format(&address, text);
+		net_client_format(&address, network);
+		c->client.address = text;
+		c->client.network = network;
+	} else {
+		c->client.address = text_keep(c->arena, r->remote_addr, ADDRESS_MAX);
+		if (!c->client.address)
+			c->client.address = "";
+		c->client.network = c->client.address;
+	}
+	if (r->forwarded_for && !c->app->trusted_proxies.n)
+		warn_of_forwarded(c);
+}
+
+/* --- the steps ------------------------------------------------------------------------------- */
+
 static bool method_is_served(enum http_method asked, enum http_method row)
 {
 	return asked == row || (asked == HTTP_HEAD && row == HTTP_GET);
 }
 
-/* `Allow` for the rows of one pattern, in the order of the enum. */
-static void allow_header(struct call *c, const char *pattern)
+/* The methods of the rows of one pattern, in the order of the enum. */
+static const char *allowed_methods(struct arena *a, const char *pattern)
 {
 	unsigned methods = 1u << HTTP_OPTIONS;
-	struct buf list;
+	const char *list = "";
 
 	for (size_t i = 0; i < routes_count; i++) {
 		if (strcmp(routes[i].path, pattern) == 0)
@@ -49,18 +105,17 @@ static void allow_header(struct call *c, const char *pattern)
 	}
 	if (methods & 1u << HTTP_GET)
 		methods |= 1u << HTTP_HEAD;
-	buf_init(&list, 128);
 	for (unsigned m = HTTP_GET; m < HTTP_OTHER; m++) {
 		if (methods & 1u << m)
-			buf_printf(&list, "%s%s", list.len ? ", " : "",
-				   http_method_name((enum http_method)m));
+			list = arena_printf(a, "%s%s%s", list, *list ? ", " : "",
+					    http_method_name((enum http_method)m));
 	}
-	response_header(c->response, "Allow", "%.*s", (int)list.len, list.data);
-	buf_free(&list);
+	return list;
 }
 
-/* The row with the most literal pattern decides which path this is; the method only then. */
-static enum api_error find_route(struct call *c)
+/* The row with the most literal pattern decides which path this is; the method only then. `allow`:
+ * the methods of the path, when it is not one of them. */
+static enum api_error find_route(struct call *c, const char **allow)
 {
 	const char *param[PATH_SEGMENTS_MAX];
 	const char *pattern = NULL;
@@ -89,17 +144,22 @@ static enum api_error find_route(struct call *c)
 	}
 	if (method_is_served(c->request->method, c->route->method))
 		return API_OK;
-	allow_header(c, pattern);
+	*allow = allowed_methods(c->arena, pattern);
+	response_header(c->response, "Allow", "%s", *allow);
 	return c->request->method == HTTP_OPTIONS ? API_OK : API_METHOD_NOT_ALLOWED;
 }
 
-/* `{user_id}` has to be the caller's, `{task_id}` has to be an id at all. All that is not answers
+/* `{user_id}` has to be the caller's, the others have to be ids at all. All that is not answers
  * like a row that does not exist. */
 static enum api_error own_path(struct call *c)
 {
-	static const char user[] = "/{user_id}/", task[] = "/{task_id}";
+	static const char user[] = "/{user_id}/", task[] = "/{task_id}",
+			  session[] = "/{session_id}";
 	struct uuid id;
 
+	if (strstr(c->route->path, session) &&
+	    !uuid_parse(c->param[0], strlen(c->param[0]), &c->session_id))
+		return API_NOT_FOUND;
 	if (!strstr(c->route->path, user))
 		return API_OK;
 	if (strcmp(c->param[0], "me") != 0 && (!uuid_parse(c->param[0], strlen(c->param[0]), &id) ||
@@ -131,13 +191,17 @@ static enum api_error bind_body(struct call *c)
 /* The order of the contract, the same for every route. */
 static enum api_error run(struct call *c)
 {
-	enum api_error e = find_route(c);
+	const char *allow = "";
+	enum api_error e = find_route(c, &allow);
 
 	if (c->app->slot)
 		slot_set_request(c->app->slot, c->route ? (int)(c->route - routes) : SLOT_NO_ROUTE,
 				 c->request->request_id);
-	if (e == API_OK && c->request->method == HTTP_OPTIONS)
+	cors_headers(c);
+	if (e == API_OK && c->request->method == HTTP_OPTIONS) {
+		(void)cors_preflight(c, allow);
 		return reply_empty(c, 204);
+	}
 	if (e == API_OK && c->request->body_state == BODY_CUT)
 		e = API_INVALID_REQUEST;
 	if (e == API_OK && c->route->flags & ROUTE_THROTTLED)
@@ -175,14 +239,24 @@ static void render_error(struct call *c, enum api_error e)
 	problem_write(c->response, &p);
 }
 
-static void common_headers(struct call *c)
+static void common_headers(struct call *c, enum api_error e)
 {
-	bool no_store = !c->route || c->route->flags & ROUTE_NO_STORE;
+	unsigned flags = c->route ? c->route->flags : ROUTE_NO_STORE;
+	bool ran = e == API_OK && c->request->method != HTTP_OPTIONS;
 
 	response_header(c->response, "X-Request-Id", "%s", c->request->request_id);
-	response_header(c->response, "Cache-Control", "%s",
-			no_store ? "no-store" : "private, no-cache");
+	if (!(flags & ROUTE_CACHED) || !ran)
+		response_header(c->response, "Cache-Control", "%s",
+				flags & (ROUTE_NO_STORE | ROUTE_CACHED) ? "no-store"
+									: "private, no-cache");
 	response_header(c->response, "X-Content-Type-Options", "nosniff");
+}
+
+/* Failures of somebody who wants to be somebody; whoever watches the log for them needs to know
+ * where they come from. */
+static bool is_auth_failure(const struct call *c, enum api_error e)
+{
+	return c->response->status == 401 || e == API_WRONG_PASSWORD || e == API_CROSS_SITE;
 }
 
 static void log_call(const struct call *c, enum api_error e, int64_t us)
@@ -190,9 +264,9 @@ static void log_call(const struct call *c, enum api_error e, int64_t us)
 	char user[UUID_TEXT_LEN + 1];
 	struct log_line l;
 
-	if (c->response->status == 401) {
+	if (is_auth_failure(c, e)) {
 		log_begin(&l, LOG_WARNING, "auth_failed");
-		log_str(&l, "address", c->request->remote_addr);
+		log_str(&l, "address", c->client.address);
 		log_str(&l, "reason", c->reason ? c->reason : api_error_info(e)->code);
 		log_str(&l, "route", c->route->path);
 		log_str(&l, "request_id", c->request->request_id);
@@ -224,14 +298,17 @@ void dispatch(struct app *app, struct arena *arena, const struct request *reques
 		.response = response,
 	};
 	int64_t began = clock_monotonic_us();
-	enum api_error e = run(&c);
+	enum api_error e;
 
-	common_headers(&c);
+	find_client(&c);
+	e = run(&c);
+	common_headers(&c, e);
 	if (e == API_OK && (response->body.overflow || response->headers.overflow)) {
 		log_message(LOG_ERROR, "response_too_large", "route %s", c.route->path);
 		e = API_INTERNAL_ERROR;
 		response_reset(response);
-		common_headers(&c);
+		cors_headers(&c);
+		common_headers(&c, e);
 	}
 	if (e != API_OK)
 		render_error(&c, e);

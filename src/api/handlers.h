@@ -13,6 +13,19 @@ enum api_error auth_logout(struct call *);
 enum api_error auth_session(struct call *);
 extern const struct field_table register_body, login_body, refresh_body;
 
+/* sessions.c */
+enum api_error sessions_list(struct call *);
+enum api_error sessions_end(struct call *);
+enum api_error sessions_end_others(struct call *);
+
+/* account.c */
+enum api_error account_password(struct call *);
+enum api_error account_get(struct call *);
+enum api_error account_patch(struct call *);
+enum api_error account_delete(struct call *);
+enum api_error account_export(struct call *);
+extern const struct field_table password_body, account_patch_body, account_delete_body;
+
 /* tasks.c */
 enum api_error tasks_list(struct call *);
 enum api_error tasks_create(struct call *);
@@ -26,5 +39,6 @@ extern const struct field_table task_create_body, task_change_body, task_complet
 /* service.c */
 enum api_error service_health(struct call *);
 enum api_error service_ready(struct call *);
+enum api_error service_jwks(struct call *);
 
 #endif

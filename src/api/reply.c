@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "api/authenticate.h"
 #include "base/clock.h"
 #include "security/refresh_token.h"
 #include "security/token.h"
@@ -52,6 +53,46 @@ void write_user(struct json_writer *w, const struct user *u)
 	json_object_close(w);
 }
 
+/* The members that every session has. */
+static void session_members(struct json_writer *w, const struct session *s)
+{
+	json_key(w, "id");
+	json_uuid(w, &s->id);
+	json_key(w, "created_at");
+	json_time(w, s->created_at);
+	json_key(w, "last_used_at");
+	json_time(w, s->rotated_at);
+	json_key(w, "expires_at");
+	json_time(w, session_expiry(s));
+}
+
+void write_session(struct json_writer *w, const struct session *s)
+{
+	json_object_open(w);
+	session_members(w, s);
+	json_object_close(w);
+}
+
+void write_sessions(struct json_writer *w, const struct session_list *list,
+		    const struct uuid *current)
+{
+	json_array_open(w);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct session_info *info = &list->sessions[i];
+
+		json_object_open(w);
+		session_members(w, &info->session);
+		json_key(w, "ip");
+		json_string(w, *info->ip ? info->ip : NULL);
+		json_key(w, "user_agent");
+		json_string(w, info->user_agent);
+		json_key(w, "current");
+		json_bool(w, uuid_equal(&info->session.id, current));
+		json_object_close(w);
+	}
+	json_array_close(w);
+}
+
 void write_task(struct json_writer *w, const struct task *t)
 {
 	json_object_open(w);
@@ -89,6 +130,20 @@ enum api_error reply_task(struct call *c, int status, const struct task *t)
 	return API_OK;
 }
 
+/* The cookie is for the routes that read it; on an origin of our own no other can (cookie_mode). */
+static void set_cookie(struct call *c, const char *value, int64_t max_age_s)
+{
+	response_header(c->response, "Set-Cookie",
+			"%s=%s; Path=%s/api/auth; Max-Age=%" PRId64 "; HttpOnly; %sSameSite=Strict",
+			cookie_name(c->app), value, c->app->mount, max_age_s,
+			c->app->cookie_secure ? "Secure; " : "");
+}
+
+void reply_clear_cookie(struct call *c)
+{
+	set_cookie(c, "", 0);
+}
+
 enum api_error reply_auth(struct call *c, int status, const struct user *u, const struct session *s)
 {
 	int64_t now = clock_now_us() / US_PER_SECOND;
@@ -112,8 +167,12 @@ enum api_error reply_auth(struct call *c, int status, const struct user *u, cons
 	json_int(&w, c->app->access_s);
 	json_key(&w, "expires_at");
 	json_time(&w, claims.expires_at * US_PER_SECOND);
-	json_key(&w, "refresh_token");
-	json_string(&w, refresh_text);
+	if (c->cookie) {
+		set_cookie(c, refresh_text, refresh.expires_at - now);
+	} else {
+		json_key(&w, "refresh_token");
+		json_string(&w, refresh_text);
+	}
 	json_key(&w, "refresh_expires_at");
 	json_time(&w, refresh.expires_at * US_PER_SECOND);
 	json_key(&w, "user");

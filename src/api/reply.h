@@ -16,13 +16,20 @@ enum api_error reply_status(struct call *, const char *word);
 int64_t session_expiry(const struct session *);
 
 void write_user(struct json_writer *, const struct user *);
+void write_session(struct json_writer *, const struct session *);
+/* An array; `current` is the caller's. */
+void write_sessions(struct json_writer *, const struct session_list *, const struct uuid *current);
 void write_task(struct json_writer *, const struct task *);
 
 /* The task with its ETag. */
 enum api_error reply_task(struct call *, int status, const struct task *);
 
-/* The auth response: a new access token, the session's current refresh token, the user. */
+/* The auth response: a new access token, the session's current refresh token (with call->cookie in
+ * a cookie, and not in the body), the user. */
 enum api_error reply_auth(struct call *, int status, const struct user *, const struct session *);
+
+/* Makes the browser forget the refresh cookie. */
+void reply_clear_cookie(struct call *);
 
 /* 429 with Retry-After and the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10) for the
  * policy of that name, `quota` attempts in `window_s` seconds (0: no fixed window). */

@@ -16,6 +16,22 @@ const struct route routes[] = {
 	  .body = &refresh_body, .flags = ROUTE_PUBLIC | ROUTE_NO_STORE | ROUTE_EMPTY_BODY },
 	{ .method = HTTP_GET, .path = "/api/auth/session", .run = auth_session,
 	  .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/api/auth/sessions", .run = sessions_list,
+	  .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_DELETE, .path = "/api/auth/sessions", .run = sessions_end_others,
+	  .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_DELETE, .path = "/api/auth/sessions/{session_id}", .run = sessions_end,
+	  .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_POST, .path = "/api/auth/password", .run = account_password,
+	  .body = &password_body, .flags = ROUTE_THROTTLED | ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/api/auth/account", .run = account_get,
+	  .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_PATCH, .path = "/api/auth/account", .run = account_patch,
+	  .body = &account_patch_body, .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_DELETE, .path = "/api/auth/account", .run = account_delete,
+	  .body = &account_delete_body, .flags = ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/api/auth/export", .run = account_export,
+	  .flags = ROUTE_NO_STORE },
 
 	{ .method = HTTP_GET, .path = "/api/{user_id}/tasks", .run = tasks_list },
 	{ .method = HTTP_POST, .path = "/api/{user_id}/tasks", .run = tasks_create,
@@ -35,6 +51,8 @@ const struct route routes[] = {
 	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
 	{ .method = HTTP_GET, .path = "/api/ready", .run = service_ready,
 	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/.well-known/jwks.json", .run = service_jwks,
+	  .flags = ROUTE_PUBLIC | ROUTE_CACHED },
 };
 /* clang-format on */
 

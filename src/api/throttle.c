@@ -2,39 +2,8 @@
 
 #include "api/throttle.h"
 
-#include <arpa/inet.h>
-
 #include "api/reply.h"
 #include "base/codec.h"
-#include "http/text.h"
-
-enum { ADDRESS_MAX = 64 };
-
-const char *client_address(struct call *c)
-{
-	const char *text = text_keep(c->arena, c->request->remote_addr, ADDRESS_MAX);
-
-	return text ? text : "";
-}
-
-/* IPv6 counts by /64: a household has 2^64 addresses. An IPv4 address in IPv6 form is the same
- * client as in its own form. */
-static const char *address_key(struct call *c)
-{
-	const char *address = client_address(c);
-	struct in6_addr six;
-	char text[INET6_ADDRSTRLEN];
-
-	if (inet_pton(AF_INET6, address, &six) != 1)
-		return arena_printf(c->arena, "address:%s", address);
-	if (IN6_IS_ADDR_V4MAPPED(&six)) {
-		(void)inet_ntop(AF_INET, six.s6_addr + 12, text, sizeof(text));
-		return arena_printf(c->arena, "address:%s", text);
-	}
-	memset(six.s6_addr + 8, 0, 8);
-	(void)inet_ntop(AF_INET6, &six, text, sizeof(text));
-	return arena_printf(c->arena, "address:%s/64", text);
-}
 
 enum api_error throttle_address(struct call *c)
 {
@@ -44,36 +13,56 @@ enum api_error throttle_address(struct call *c)
 
 	if (!c->app->throttle)
 		return API_OK;
-	r = store_throttle_address(c->store, address_key(c), limit, &t);
+	r = store_throttle_address(
+		c->store, arena_printf(c->arena, "address:%s", c->client.network), limit, &t);
 	if (r == STORE_LIMITED)
 		return reply_limited(c, "address", limit, THROTTLE_WINDOW_S, &t);
 	return r == STORE_OK ? API_OK : api_from_store(r);
 }
 
-/* A digest, because people type passwords into the e-mail field. */
-static const char *account_key(struct arena *a, const char *email_key)
-{
-	uint8_t digest[DIGEST_LEN];
-	char hex[2 * DIGEST_LEN + 1];
-
-	digest_sha256(email_key, strlen(email_key), digest);
-	hex_encode(digest, sizeof(digest), hex);
-	return arena_printf(a, "account:%s", hex);
-}
-
-enum api_error throttle_account(struct call *c, const char *email_key, const char **key)
+static enum api_error reserve(struct call *c, const char *policy, const char *key)
 {
 	struct throttle t;
-	enum store_result r;
+	enum store_result r = store_throttle_reserve(c->store, key, &t);
+
+	if (r == STORE_LIMITED)
+		return reply_limited(c, policy, THROTTLE_FREE_FAILURES, 0, &t);
+	return r == STORE_OK ? API_OK : api_from_store(r);
+}
+
+static enum api_error reserve_session(struct call *c, const struct principal *p, const char **key)
+{
+	char id[UUID_TEXT_LEN + 1];
+
+	uuid_format(&p->session_id, id);
+	*key = arena_printf(c->arena, "session:%s", id);
+	return reserve(c, "session", *key);
+}
+
+enum api_error throttle_account(struct call *c, const struct credential_query *query,
+				const struct credential *found, const char **key)
+{
+	bool known = found && found->network_known;
+	uint8_t digest[DIGEST_LEN];
+	char hex[2 * DIGEST_LEN + 1];
 
 	*key = NULL;
 	if (!c->app->throttle)
 		return API_OK;
-	*key = account_key(c->arena, email_key);
-	r = store_throttle_reserve(c->store, *key, &t);
-	if (r == STORE_LIMITED)
-		return reply_limited(c, "account", THROTTLE_FREE_FAILURES, 0, &t);
-	return r == STORE_OK ? API_OK : api_from_store(r);
+	if (found && !known && found->session_lives)
+		return reserve_session(c, query->session, key);
+	/* a digest, because people type passwords into the e-mail field */
+	digest_sha256(query->email_key, strlen(query->email_key), digest);
+	hex_encode(digest, sizeof(digest), hex);
+	*key = arena_printf(c->arena, "account:%s%s%s", hex, known ? ":" : "",
+			    known ? query->network : "");
+	return reserve(c, "account", *key);
+}
+
+enum api_error throttle_session(struct call *c, const char **key)
+{
+	*key = NULL;
+	return c->app->throttle ? reserve_session(c, c->principal, key) : API_OK;
 }
 
 void throttle_refund(struct call *c, const char *key)

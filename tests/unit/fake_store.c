@@ -74,7 +74,7 @@ struct fake_account *fake_account_of(struct store *s, const struct uuid *user_id
 	return NULL;
 }
 
-static struct fake_account *account_by_email(struct store *s, const char *email_key)
+struct fake_account *fake_account_by_email(struct store *s, const char *email_key)
 {
 	for (size_t i = 0; i < s->n_accounts; i++) {
 		if (strcmp(s->accounts[i].email_key, email_key) == 0)
@@ -83,18 +83,38 @@ static struct fake_account *account_by_email(struct store *s, const char *email_
 	return NULL;
 }
 
-static void read_user(struct arena *a, const struct fake_account *account, struct user *out)
+void fake_read_user(struct arena *a, const struct fake_account *account, struct user *out)
 {
 	*out = account->user;
 	out->email = fake_copy(a, account->user.email);
 	out->name = fake_copy(a, account->user.name);
 }
 
-enum store_result store_credential_find(struct store *s, struct arena *a, const char *email_key,
-					struct credential *out)
+static bool shown_lives(struct store *s, const struct fake_account *account,
+			const struct credential_query *q)
+{
+	const struct fake_session *shown = q->session ? fake_session_of(s, q->session) : NULL;
+
+	return shown && uuid_equal(&shown->user_id, &account->user.id) &&
+	       fake_session_is_live(s, shown);
+}
+
+static bool network_is_known(struct store *s, const struct fake_account *account,
+			     const struct credential_query *q)
+{
+	for (size_t i = 0; i < s->n_sessions; i++) {
+		if (uuid_equal(&s->sessions[i].user_id, &account->user.id) && *q->network &&
+		    strcmp(s->sessions[i].network, q->network) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum store_result store_credential_find(struct store *s, struct arena *a,
+					const struct credential_query *q, struct credential *out)
 {
 	enum store_result r = fake_begin(s, __func__);
-	const struct fake_account *account = account_by_email(s, email_key);
+	const struct fake_account *account = fake_account_by_email(s, q->email_key);
 
 	if (r != STORE_OK)
 		return r;
@@ -105,6 +125,8 @@ enum store_result store_credential_find(struct store *s, struct arena *a, const 
 		.password_hash = fake_copy(a, account->password_hash),
 		.epoch = account->epoch,
 		.disabled = account->disabled,
+		.network_known = network_is_known(s, account, q),
+		.session_lives = shown_lives(s, account, q),
 	};
 	return STORE_OK;
 }
@@ -125,7 +147,8 @@ static bool is_revoked(struct store *s, const struct fake_session *session)
 {
 	const struct fake_account *account = fake_account_of(s, &session->user_id);
 
-	return session->revoked || account->disabled || account->epoch != session->epoch;
+	return session->revoked || !account || account->disabled ||
+	       account->epoch != session->epoch;
 }
 
 bool fake_session_is_live(struct store *s, const struct fake_session *session)
@@ -136,16 +159,26 @@ bool fake_session_is_live(struct store *s, const struct fake_session *session)
 	       session->row.idle_expires_at > now;
 }
 
-static void read_session(struct arena *a, const struct fake_session *session, struct session *out)
+void fake_read_session(struct arena *a, const struct fake_session *session, struct session *out)
 {
 	*out = session->row;
 	out->key_id = fake_copy(a, session->row.key_id);
 }
 
-static void session_start(struct store *s, const struct fake_account *account,
-			  const struct new_session *new, struct arena *a, struct session *out)
+enum store_result fake_enter(struct store *s, const char *name, const struct principal *p)
+{
+	enum store_result r = fake_begin(s, name);
+
+	if (r != STORE_OK)
+		return r;
+	return fake_session_is_live(s, fake_session_of(s, p)) ? STORE_OK : STORE_NO_SESSION;
+}
+
+void fake_session_start(struct store *s, const struct fake_account *account,
+			const struct fake_beginning *b, struct arena *a, struct session *out)
 {
 	struct fake_session *session = &s->sessions[fake_take(&s->n_sessions, FAKE_SESSIONS)];
+	const struct new_session *new = b->session;
 	int64_t now = clock_now_us();
 
 	*session = (struct fake_session){
@@ -158,10 +191,32 @@ static void session_start(struct store *s, const struct fake_account *account,
 			 .idle_expires_at =
 				 now + min64(new->idle_s, new->absolute_s) * US_PER_SECOND,
 			 .expires_at = now + new->absolute_s *US_PER_SECOND },
-		.ip = fake_copy(s->memory, new->ip),
-		.user_agent = fake_copy(s->memory, new->user_agent),
+		.ip = fake_copy(s->memory, b->client->address),
+		.user_agent = fake_copy(s->memory, b->client->user_agent),
+		.network = fake_copy(s->memory, b->client->network),
 	};
-	read_session(a, session, out);
+	fake_audit(s, &account->user.id, b->event, &new->id, b->client);
+	fake_read_session(a, session, out);
+}
+
+/* What another registration may have used up meanwhile. */
+static struct fake_invite *invite_of(struct store *s, const char *digest)
+{
+	for (size_t i = 0; i < s->n_invites; i++) {
+		if (strcmp(s->invites[i].digest, digest) == 0 && s->invites[i].uses_left > 0 &&
+		    s->invites[i].expires_at > clock_now_us())
+			return &s->invites[i];
+	}
+	return NULL;
+}
+
+enum store_result store_invite_check(struct store *s, const char *digest)
+{
+	enum store_result r = fake_begin(s, __func__);
+
+	if (r != STORE_OK)
+		return r;
+	return invite_of(s, digest) ? STORE_OK : STORE_NOT_FOUND;
 }
 
 enum store_result store_account_create(struct store *s, struct arena *a,
@@ -169,12 +224,17 @@ enum store_result store_account_create(struct store *s, struct arena *a,
 				       struct session *session)
 {
 	enum store_result r = fake_begin(s, __func__);
+	struct fake_invite *invite = new->invite ? invite_of(s, new->invite) : NULL;
 	struct fake_account *account;
 
 	if (r != STORE_OK)
 		return r;
-	if (account_by_email(s, new->email_key))
+	if (new->invite && !invite)
+		return STORE_NOT_FOUND;
+	if (fake_account_by_email(s, new->email_key))
 		return STORE_CONFLICT;
+	if (invite)
+		invite->uses_left--;
 	account = &s->accounts[fake_take(&s->n_accounts, FAKE_ACCOUNTS)];
 	*account = (struct fake_account){
 		.user = { .id = new->user_id,
@@ -183,9 +243,13 @@ enum store_result store_account_create(struct store *s, struct arena *a,
 			  .created_at = clock_now_us() },
 		.email_key = fake_copy(s->memory, new->email_key),
 		.password_hash = fake_copy(s->memory, new->password_hash),
+		.updated_at = clock_now_us(),
+		.password_changed_at = clock_now_us(),
 	};
-	read_user(a, account, user);
-	session_start(s, account, &new->session, a, session);
+	fake_read_user(a, account, user);
+	fake_session_start(s, account,
+			   &(struct fake_beginning){ &new->session, &new->client, "registered" }, a,
+			   session);
 	return STORE_OK;
 }
 
@@ -194,7 +258,6 @@ enum store_result store_login(struct store *s, struct arena *a, const struct log
 {
 	enum store_result r = fake_begin(s, __func__);
 	struct fake_account *account = fake_account_of(s, &login->user_id);
-	struct fake_throttle *throttle;
 
 	if (r != STORE_OK)
 		return r;
@@ -203,26 +266,23 @@ enum store_result store_login(struct store *s, struct arena *a, const struct log
 		return STORE_NO_SESSION;
 	if (login->new_hash)
 		account->password_hash = fake_copy(s->memory, login->new_hash);
-	throttle = login->throttle_key ? fake_throttle_of(s, login->throttle_key) : NULL;
-	if (throttle)
-		*throttle = s->throttles[--s->n_throttles];
-	read_user(a, account, user);
-	session_start(s, account, &login->session, a, session);
+	fake_throttle_clear(s, login->throttle_key);
+	fake_read_user(a, account, user);
+	fake_session_start(s, account,
+			   &(struct fake_beginning){ &login->session, &login->client, "login" }, a,
+			   session);
 	return STORE_OK;
 }
 
 enum store_result store_session_get(struct store *s, struct arena *a, const struct principal *p,
 				    struct user *user, struct session *out)
 {
-	enum store_result r = fake_begin(s, __func__);
-	const struct fake_session *session = fake_session_of(s, p);
+	enum store_result r = fake_enter(s, __func__, p);
 
 	if (r != STORE_OK)
 		return r;
-	if (!fake_session_is_live(s, session))
-		return STORE_NO_SESSION;
-	read_user(a, fake_account_of(s, &p->user_id), user);
-	read_session(a, session, out);
+	fake_read_user(a, fake_account_of(s, &p->user_id), user);
+	fake_read_session(a, fake_session_of(s, p), out);
 	return STORE_OK;
 }
 
@@ -249,19 +309,42 @@ enum store_result store_session_refresh(struct store *s, struct arena *a,
 			min64(now + wanted->idle_s * US_PER_SECOND, session->row.expires_at);
 	}
 	out->revoked = is_revoked(s, session);
-	read_session(a, session, &out->session);
+	fake_read_session(a, session, &out->session);
 	if (fake_session_is_live(s, session))
-		read_user(a, fake_account_of(s, &session->user_id), &out->user);
+		fake_read_user(a, fake_account_of(s, &session->user_id), &out->user);
 	return STORE_OK;
 }
 
-enum store_result store_session_end(struct store *s, const struct principal *p, int64_t counter)
+/* Revokes in any case; the audit has it only when the session lived. */
+static void end_session(struct store *s, struct fake_session *session, const char *event,
+			const struct client *client)
+{
+	bool lived = fake_session_is_live(s, session);
+
+	session->revoked = true;
+	if (lived)
+		fake_audit(s, &session->user_id, event, &session->row.id, client);
+}
+
+enum store_result store_session_end(struct store *s, const struct principal *p,
+				    const struct client *client)
 {
 	enum store_result r = fake_begin(s, __func__);
 	struct fake_session *session = fake_session_of(s, p);
 
-	if (r == STORE_OK && session && (counter < 0 || session->row.counter == counter))
-		session->revoked = true;
+	if (r == STORE_OK && session)
+		end_session(s, session, "logout", client);
+	return r;
+}
+
+enum store_result store_session_theft(struct store *s, const struct principal *p, int64_t counter,
+				      const struct client *client)
+{
+	enum store_result r = fake_begin(s, __func__);
+	struct fake_session *session = fake_session_of(s, p);
+
+	if (r == STORE_OK && session && session->row.counter == counter)
+		end_session(s, session, "refresh_theft", client);
 	return r;
 }
 
@@ -274,6 +357,14 @@ struct fake_throttle *fake_throttle_of(struct store *s, const char *key)
 			return &s->throttles[i];
 	}
 	return NULL;
+}
+
+void fake_throttle_clear(struct store *s, const char *key)
+{
+	struct fake_throttle *t = key ? fake_throttle_of(s, key) : NULL;
+
+	if (t)
+		*t = s->throttles[--s->n_throttles];
 }
 
 static struct fake_throttle *throttle_get(struct store *s, const char *key)

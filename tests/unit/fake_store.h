@@ -10,6 +10,8 @@ enum {
 	FAKE_SESSIONS = 64,
 	FAKE_TASKS = 1100,
 	FAKE_THROTTLES = 64,
+	FAKE_INVITES = 4,
+	FAKE_EVENTS = 256,
 	FAKE_CALLS = 32, /* names that are kept */
 };
 
@@ -20,6 +22,8 @@ struct fake_account {
 	int64_t epoch;
 	bool disabled;
 	int64_t revision;
+	int64_t updated_at;
+	int64_t password_changed_at;
 };
 
 struct fake_session {
@@ -29,6 +33,19 @@ struct fake_session {
 	struct session row;
 	const char *ip;
 	const char *user_agent;
+	const char *network;
+};
+
+struct fake_invite {
+	const char *digest;
+	int64_t expires_at;
+	int64_t uses_left;
+};
+
+struct fake_event {
+	struct uuid user_id; /* all zeros: of an unknown account */
+	struct audit_event event;
+	const char *request_id;
 };
 
 struct fake_throttle {
@@ -40,11 +57,13 @@ struct fake_throttle {
 
 struct store {
 	struct arena *memory;
-	size_t n_accounts, n_sessions, n_tasks, n_throttles;
+	size_t n_accounts, n_sessions, n_tasks, n_throttles, n_invites, n_events;
 	struct fake_account accounts[FAKE_ACCOUNTS];
 	struct fake_session sessions[FAKE_SESSIONS];
 	struct task tasks[FAKE_TASKS];
 	struct fake_throttle throttles[FAKE_THROTTLES];
+	struct fake_invite invites[FAKE_INVITES];
+	struct fake_event events[FAKE_EVENTS];
 	int64_t reserved_at; /* of the last reservation, for its refund */
 
 	/* Calls since the count was last set to 0, and their functions' names. */

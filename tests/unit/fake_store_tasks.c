@@ -13,17 +13,7 @@ struct task *fake_task_of(struct store *s, const struct uuid *user_id, const str
 	return NULL;
 }
 
-/* What every function of a user's rows begins with. */
-static enum store_result enter(struct store *s, const char *name, const struct principal *p)
-{
-	enum store_result r = fake_begin(s, name);
-
-	if (r != STORE_OK)
-		return r;
-	return fake_session_is_live(s, fake_session_of(s, p)) ? STORE_OK : STORE_NO_SESSION;
-}
-
-static void read_task(struct arena *a, const struct task *task, struct task *out)
+void fake_read_task(struct arena *a, const struct task *task, struct task *out)
 {
 	*out = *task;
 	out->title = fake_copy(a, task->title);
@@ -55,7 +45,7 @@ static bool is_wanted(const struct task *task, const struct principal *p,
 enum store_result store_task_list(struct store *s, struct arena *a, const struct principal *p,
 				  const struct task_query *q, struct task_list *out)
 {
-	enum store_result r = enter(s, __func__, p);
+	enum store_result r = fake_enter(s, __func__, p);
 
 	if (r != STORE_OK)
 		return r;
@@ -63,7 +53,7 @@ enum store_result store_task_list(struct store *s, struct arena *a, const struct
 	out->tasks = arena_array(a, s->n_tasks + 1, sizeof(*out->tasks));
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		if (is_wanted(&s->tasks[i], p, q))
-			read_task(a, &s->tasks[i], &out->tasks[out->n++]);
+			fake_read_task(a, &s->tasks[i], &out->tasks[out->n++]);
 	}
 	qsort(out->tasks, out->n, sizeof(*out->tasks), compare_tasks);
 	if (out->n > (size_t)q->limit)
@@ -74,7 +64,7 @@ enum store_result store_task_list(struct store *s, struct arena *a, const struct
 enum store_result store_task_create(struct store *s, struct arena *a, const struct principal *p,
 				    const struct new_task *new, struct task *out)
 {
-	enum store_result r = enter(s, __func__, p);
+	enum store_result r = fake_enter(s, __func__, p);
 	int64_t now = clock_now_us();
 	struct task *task;
 
@@ -92,21 +82,21 @@ enum store_result store_task_create(struct store *s, struct arena *a, const stru
 		.created_at = now,
 		.updated_at = now,
 	};
-	read_task(a, task, out);
+	fake_read_task(a, task, out);
 	return STORE_OK;
 }
 
 enum store_result store_task_get(struct store *s, struct arena *a, const struct principal *p,
 				 const struct uuid *id, struct task *out)
 {
-	enum store_result r = enter(s, __func__, p);
+	enum store_result r = fake_enter(s, __func__, p);
 	const struct task *task = fake_task_of(s, &p->user_id, id);
 
 	if (r != STORE_OK)
 		return r;
 	if (!task)
 		return STORE_NOT_FOUND;
-	read_task(a, task, out);
+	fake_read_task(a, task, out);
 	return STORE_OK;
 }
 
@@ -143,7 +133,7 @@ enum store_result store_task_change(struct store *s, struct arena *a, const stru
 				    const struct uuid *id, const struct task_change *change,
 				    struct task *out)
 {
-	enum store_result r = enter(s, __func__, p);
+	enum store_result r = fake_enter(s, __func__, p);
 	struct task *task = fake_task_of(s, &p->user_id, id);
 	struct task next;
 
@@ -151,7 +141,7 @@ enum store_result store_task_change(struct store *s, struct arena *a, const stru
 		return r;
 	if (!task)
 		return STORE_NOT_FOUND;
-	read_task(a, task, out);
+	fake_read_task(a, task, out);
 	if (!is_expected(&change->expected, task->version))
 		return STORE_STALE;
 	next = *task;
@@ -170,7 +160,7 @@ enum store_result store_task_change(struct store *s, struct arena *a, const stru
 		next.completed_at = next.updated_at;
 	next.version = ++fake_account_of(s, &p->user_id)->revision;
 	*task = next;
-	read_task(a, task, out);
+	fake_read_task(a, task, out);
 	return STORE_OK;
 }
 
@@ -178,14 +168,14 @@ enum store_result store_task_delete(struct store *s, struct arena *a, const stru
 				    const struct uuid *id, const struct versions *expected,
 				    struct task *out)
 {
-	enum store_result r = enter(s, __func__, p);
+	enum store_result r = fake_enter(s, __func__, p);
 	struct task *task = fake_task_of(s, &p->user_id, id);
 
 	if (r != STORE_OK)
 		return r;
 	if (!task)
 		return STORE_NOT_FOUND;
-	read_task(a, task, out);
+	fake_read_task(a, task, out);
 	if (!is_expected(expected, task->version))
 		return STORE_STALE;
 	fake_account_of(s, &p->user_id)->revision++;

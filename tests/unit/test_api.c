@@ -16,9 +16,13 @@ static void routes_name_the_public_ones(void)
 		enum http_method method;
 		const char *path;
 	} public[] = {
-		{ HTTP_POST, "/api/auth/register" }, { HTTP_POST, "/api/auth/login" },
-		{ HTTP_POST, "/api/auth/refresh" },  { HTTP_POST, "/api/auth/logout" },
-		{ HTTP_GET, "/api/health" },         { HTTP_GET, "/api/ready" },
+		{ HTTP_POST, "/api/auth/register" },
+		{ HTTP_POST, "/api/auth/login" },
+		{ HTTP_POST, "/api/auth/refresh" },
+		{ HTTP_POST, "/api/auth/logout" },
+		{ HTTP_GET, "/api/health" },
+		{ HTTP_GET, "/api/ready" },
+		{ HTTP_GET, "/.well-known/jwks.json" },
 	};
 	size_t found = 0, flagged = 0;
 
@@ -37,7 +41,8 @@ static void routes_are_in_order(void)
 {
 	for (size_t i = 0; i < routes_count; i++) {
 		CU_ASSERT(routes[i].run != NULL);
-		CU_ASSERT(strncmp(routes[i].path, "/api/", 5) == 0);
+		CU_ASSERT(strncmp(routes[i].path, "/api/", 5) == 0 ||
+			  strcmp(routes[i].path, "/.well-known/jwks.json") == 0);
 		/* one row a method and path; HEAD and OPTIONS come by themselves */
 		CU_ASSERT(routes[i].method != HTTP_HEAD && routes[i].method != HTTP_OPTIONS &&
 			  routes[i].method != HTTP_OTHER);
@@ -201,6 +206,12 @@ static void methods_and_allow(void)
 		{ "/api/auth/refresh", "POST, OPTIONS" },
 		{ "/api/auth/logout/", "POST, OPTIONS" },
 		{ "/api/auth/session", "GET, HEAD, OPTIONS" },
+		{ "/api/auth/sessions", "GET, HEAD, DELETE, OPTIONS" },
+		{ "/api/auth/sessions/x", "DELETE, OPTIONS" },
+		{ "/api/auth/password", "POST, OPTIONS" },
+		{ "/api/auth/account", "GET, HEAD, PATCH, DELETE, OPTIONS" },
+		{ "/api/auth/export", "GET, HEAD, OPTIONS" },
+		{ "/.well-known/jwks.json", "GET, HEAD, OPTIONS" },
 		{ "/api/health", "GET, HEAD, OPTIONS" },
 		{ "/api/ready", "GET, HEAD, OPTIONS" },
 		{ "/api/me/tasks", "GET, HEAD, POST, OPTIONS" },
@@ -322,6 +333,8 @@ static void head_is_get(void)
 	const char *one = format(w, "/api/me/tasks/%s", task_new(w, &ada, "x"));
 	const char *const paths[] = { "/api/health",           "/api/ready",
 				      "/api/auth/session",     "/api/me/tasks",
+				      "/api/auth/sessions",    "/api/auth/account",
+				      "/api/auth/export",      "/.well-known/jwks.json",
 				      "/api/me/tasks?limit=0", one,
 				      "/api/me/tasks/" MISSING };
 
@@ -390,32 +403,6 @@ static void isolation_shows_nothing(void)
 	world_free(w);
 }
 
-/* --- service --------------------------------------------------------------------------------- */
-
-static void service_routes(void)
-{
-	struct world *w = world_new();
-	const struct answer *a = ASK(w, .path = "/api/health");
-
-	CHECK(a, 200, NULL);
-	CU_ASSERT_STRING_EQUAL(a->body, "{\"status\":\"ok\"}");
-	CU_ASSERT(header_is(w, a, "Cache-Control", "no-store"));
-	CU_ASSERT(w->store->n_calls == 0);
-	CHECK(ASK(w, .path = "/api/ready"), 200, NULL);
-	CU_ASSERT(w->store->n_calls == 1 && was_called(w, "store_ready"));
-	for (int r = STORE_NO_SESSION; r <= STORE_FAILED; r++) {
-		calls_reset(w);
-		w->store->fail_call = 1;
-		w->store->fail_with = (enum store_result)r;
-		a = ASK(w, .path = "/api/ready");
-		CHECK(a, 503, "unavailable");
-		CU_ASSERT(header_is(w, a, "Retry-After", "1"));
-		CU_ASSERT(strstr(text(a, "detail"), "database") != NULL);
-		CHECK(ASK(w, .path = "/api/health"), 200, NULL);
-	}
-	world_free(w);
-}
-
 /* Each result of the store, on a route that can meet any of them. */
 static void results_of_the_store(void)
 {
@@ -473,7 +460,6 @@ static CU_TestInfo contract_tests[] = {
 	{ "paths of the same route", paths_of_the_same_route },
 	{ "HEAD", head_is_get },
 	{ "isolation", isolation_shows_nothing },
-	{ "health and ready", service_routes },
 	{ "results of the store", results_of_the_store },
 	{ "the log", the_log_says_who_and_what },
 	CU_TEST_INFO_NULL,
@@ -484,11 +470,18 @@ int main(void)
 	CU_SuiteInfo suites[] = {
 		{ .pName = "contract", .pTests = contract_tests },
 		{ .pName = "bearer", .pTests = bearer_tests },
-		{ .pName = "auth", .pTests = auth_tests },
+		{ .pName = "registration", .pTests = register_tests },
+		{ .pName = "login", .pTests = auth_tests },
 		{ .pName = "throttle", .pTests = throttle_tests },
 		{ .pName = "refresh and logout", .pTests = refresh_tests },
+		{ .pName = "cookie mode", .pTests = cookie_tests },
+		{ .pName = "client and origins", .pTests = edge_tests },
+		{ .pName = "sessions", .pTests = sessions_tests },
+		{ .pName = "account", .pTests = account_tests },
+		{ .pName = "current password", .pTests = password_tests },
 		{ .pName = "tasks", .pTests = task_tests },
 		{ .pName = "list of tasks", .pTests = task_list_tests },
+		{ .pName = "service", .pTests = service_tests },
 		{ .pName = "faults", .pTests = fault_tests },
 		CU_SUITE_INFO_NULL,
 	};

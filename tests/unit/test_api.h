@@ -6,10 +6,17 @@
 
 #include "cunit.h"
 
+extern CU_TestInfo account_tests[];
 extern CU_TestInfo auth_tests[];
 extern CU_TestInfo bearer_tests[];
+extern CU_TestInfo cookie_tests[];
+extern CU_TestInfo edge_tests[];
 extern CU_TestInfo fault_tests[];
+extern CU_TestInfo password_tests[];
 extern CU_TestInfo refresh_tests[];
+extern CU_TestInfo register_tests[];
+extern CU_TestInfo service_tests[];
+extern CU_TestInfo sessions_tests[];
 extern CU_TestInfo task_tests[];
 extern CU_TestInfo task_list_tests[];
 extern CU_TestInfo throttle_tests[];

@@ -6,21 +6,25 @@
 #include "api/routes.h"
 #include "world.h"
 
+#define INVITE "an-invitation-0"
+
 /* What the requests are about: the same in every run. */
 struct scene {
 	struct world *w;
 	struct person ada;
-	const char *task;
+	const char *id; /* of the task or the other session */
 };
 
 enum caller {
 	STRANGER,
 	BEARER,
-	LATE, /* 31 s after a refresh: what is presented was stolen */
+	COOKIE,    /* of the page itself */
+	ELSEWHERE, /* the cookie, but of another site's page */
+	LATE,      /* 31 s after a refresh: what is presented was stolen */
 };
 
 struct script {
-	const char *method, *path; /* with %s for the task's id */
+	const char *method, *path; /* with %s for the id */
 	const char *body;          /* with %s for the refresh token */
 	int status;                /* when nothing fails */
 	enum caller caller;
@@ -34,12 +38,48 @@ static const struct script scripts[] = {
 	  "{\"email\":\"ada@example.org\",\"password\":\"" PASSWORD "\"}", 200, STRANGER },
 	{ "POST", "/api/auth/login",
 	  "{\"email\":\"ada@example.org\",\"password\":\"wrong\"}", 401, STRANGER },
+	{ "POST", "/api/auth/register",
+	  "{\"email\":\"eve@example.org\",\"password\":\"" PASSWORD "\",\"invite\":\"" INVITE "\"}",
+	  201, STRANGER },
+	{ "POST", "/api/auth/register",
+	  "{\"email\":\"eve@example.org\",\"password\":\"" PASSWORD "\",\"invite\":\"x\"}",
+	  403, STRANGER },
+	{ "POST", "/api/auth/login",
+	  "{\"email\":\"eve@example.org\",\"password\":\"wrong\"}", 401, STRANGER },
+	{ "POST", "/api/auth/login",
+	  "{\"email\":\"ada@example.org\",\"password\":\"" PASSWORD "\",\"cookie\":true}",
+	  200, COOKIE },
+	{ "POST", "/api/auth/refresh", NULL, 200, COOKIE },
+	{ "POST", "/api/auth/refresh", NULL, 403, ELSEWHERE },
+	{ "POST", "/api/auth/logout", NULL, 200, COOKIE },
+	{ "POST", "/api/auth/logout", NULL, 403, ELSEWHERE },
 	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"%s\"}", 200, STRANGER },
 	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"%s\"}", 401, LATE },
 	{ "POST", "/api/auth/refresh", "{\"refresh_token\":\"x\"}", 401, STRANGER },
 	{ "POST", "/api/auth/logout", NULL, 200, BEARER },
 	{ "POST", "/api/auth/logout", "{\"refresh_token\":\"%s\"}", 200, STRANGER },
 	{ "GET", "/api/auth/session", NULL, 200, BEARER },
+	{ "GET", "/api/auth/sessions", NULL, 200, BEARER },
+	{ "DELETE", "/api/auth/sessions", NULL, 204, BEARER },
+	{ "DELETE", "/api/auth/sessions/%s", NULL, 204, BEARER },
+	{ "POST", "/api/auth/password",
+	  "{\"current_password\":\"" PASSWORD "\",\"new_password\":\"another-good-horse\"}",
+	  200, BEARER },
+	{ "POST", "/api/auth/password",
+	  "{\"current_password\":\"wrong\",\"new_password\":\"another-good-horse\"}",
+	  403, BEARER },
+	{ "POST", "/api/auth/password",
+	  "{\"current_password\":\"wrong\",\"new_password\":\"password\"}", 422, BEARER },
+	{ "GET", "/api/auth/account", NULL, 200, BEARER },
+	{ "PATCH", "/api/auth/account", "{}", 200, BEARER },
+	{ "PATCH", "/api/auth/account", "{\"name\":\"x\"}", 200, BEARER },
+	{ "PATCH", "/api/auth/account",
+	  "{\"email\":\"eve@example.org\",\"current_password\":\"" PASSWORD "\"}", 200, BEARER },
+	{ "PATCH", "/api/auth/account",
+	  "{\"email\":\"eve@example.org\",\"current_password\":\"wrong\"}", 403, BEARER },
+	{ "DELETE", "/api/auth/account", "{\"password\":\"" PASSWORD "\"}", 204, BEARER },
+	{ "DELETE", "/api/auth/account", "{\"password\":\"wrong\"}", 403, BEARER },
+	{ "GET", "/api/auth/export", NULL, 200, BEARER },
 	{ "GET", "/api/me/tasks", NULL, 200, BEARER },
 	{ "POST", "/api/me/tasks", "{\"title\":\"x\"}", 201, BEARER },
 	{ "GET", "/api/me/tasks/%s", NULL, 200, BEARER },
@@ -50,15 +90,25 @@ static const struct script scripts[] = {
 	{ "POST", "/api/me/tasks/%s/complete", NULL, 200, BEARER },
 	{ "GET", "/api/health", NULL, 200, STRANGER },
 	{ "GET", "/api/ready", NULL, 200, STRANGER },
+	{ "GET", "/.well-known/jwks.json", NULL, 200, STRANGER },
 };
 /* clang-format on */
 
 static struct scene scene_new(const struct script *script)
 {
 	struct scene s = { .w = world_new() };
+	char id[UUID_TEXT_LEN + 1];
+	struct person again;
 
 	s.ada = person_new(s.w, "ada@example.org");
-	s.task = task_new(s.w, &s.ada, "x");
+	s.id = task_new(s.w, &s.ada, "x");
+	if (strstr(script->path, "/sessions/")) {
+		again = person_again(s.w, &s.ada);
+		uuid_format(&again.principal.session_id, id);
+		s.id = format(s.w, "%s", id);
+	}
+	CU_ASSERT_STRING_EQUAL(invite_new(s.w, 1), INVITE);
+	s.w->app.registration_invite = script->body && strstr(script->body, "invite");
 	if (script->caller == LATE) {
 		CHECK(ASK(s.w, .method = "POST", .path = "/api/auth/refresh",
 			  .body = format(s.w, "{\"refresh_token\":\"%s\"}", s.ada.refresh)),
@@ -71,12 +121,15 @@ static struct scene scene_new(const struct script *script)
 
 static const struct answer *play(struct scene *s, const struct script *script)
 {
-	const char *body = script->body;
+	const char *body = script->body, *cookie = NULL;
 
+	if (script->caller == COOKIE || script->caller == ELSEWHERE)
+		cookie = format(s->w, "__Secure-taskcell_refresh=%s", s->ada.refresh);
 	if (body && strstr(body, "%s"))
 		body = format(s->w, body, s->ada.refresh);
-	return ASK(s->w, .method = script->method, .path = format(s->w, script->path, s->task),
-		   .token = script->caller == BEARER ? s->ada.access : NULL, .body = body);
+	return ASK(s->w, .method = script->method, .path = format(s->w, script->path, s->id),
+		   .token = script->caller == BEARER ? s->ada.access : NULL, .body = body,
+		   .cookie = cookie, .site = script->caller == COOKIE ? "same-origin" : NULL);
 }
 
 /* What the n-th call's failure has to become. */
@@ -87,7 +140,8 @@ static int expected_status(const struct scene *s, const struct script *script,
 
 	if (strcmp(call, "store_ready") == 0)
 		return 503;
-	if (strcmp(call, "store_throttle_refund") == 0)
+	/* what was decided stays */
+	if (strcmp(call, "store_throttle_refund") == 0 || strcmp(call, "store_audit_failure") == 0)
 		return script->status;
 	/* a login that does not find its credential as it was looks once more */
 	if (strcmp(call, "store_login") == 0 && fault == STORE_NO_SESSION)
@@ -140,7 +194,7 @@ static void every_call_fails_once(void)
 		}
 	}
 	/* a loop that reaches nothing would pass as well */
-	CU_ASSERT(runs == 25 * ARRAY_LEN(faults));
+	CU_ASSERT(runs == 70 * ARRAY_LEN(faults));
 }
 
 static void every_route_has_a_script(void)

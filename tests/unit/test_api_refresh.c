@@ -7,12 +7,6 @@
 #include "security/refresh_token.h"
 #include "world.h"
 
-static const struct answer *refresh(struct world *w, const char *token)
-{
-	return ASK(w, .method = "POST", .path = "/api/auth/refresh",
-		   .body = format(w, "{\"refresh_token\":\"%s\"}", token));
-}
-
 static const struct answer *session(struct world *w, const char *access)
 {
 	return ASK(w, .path = "/api/auth/session", .token = access);
@@ -151,12 +145,12 @@ static void theft_ends_what_was_seen(void)
 	w->store->hook_call = 2;
 	w->store->hook = advance_once_more;
 	CHECK(refresh(w, ada.refresh), 401, "session_ended");
-	CU_ASSERT(was_called(w, "store_session_end"));
+	CU_ASSERT(was_called(w, "store_session_theft"));
 	CU_ASSERT(!row_of(w, &ada)->revoked);
 	world_free(w);
 }
 
-static const char *token_with(struct world *w, const struct keys *keys, const struct person *p,
+static const char *token_with(struct world *w, struct keys *keys, const struct person *p,
 			      int64_t counter, int64_t expires_at)
 {
 	const struct refresh_token t = { p->principal.user_id, p->principal.session_id, counter,

@@ -19,6 +19,7 @@ enum { SECRETS_MAX = 256 };
 #define AUDIENCE "taskcell"
 #define SECRET   "a secret of 256 bits and some more"
 #define PASSWORD "correct-horse-battery"
+#define ORIGIN   "https://tasks.example"
 
 struct world {
 	struct app app;
@@ -49,6 +50,12 @@ struct ask {
 	const char *address;    /* NULL: 192.0.2.1 */
 	const char *agent;      /* NULL: test/1.0 */
 	const char *request_id; /* NULL: a new one */
+	const char *cookie;
+	const char *origin;
+	const char *site; /* Sec-Fetch-Site */
+	const char *forwarded_for;
+	const char *if_none_match;
+	const char *request_method; /* of a preflight */
 	enum body_state state;
 };
 
@@ -71,11 +78,21 @@ const struct answer *ask(struct world *, const struct ask *);
 /* The body of both. */
 const char *credentials(struct world *, const char *email, const char *password);
 const struct answer *login(struct world *, const char *email, const char *password);
-/* Count and wait of the only account that was throttled, NULL when none was. */
+const struct answer *refresh(struct world *, const char *token);
+/* Whether an access token opens anything. */
+bool lives(struct world *, const char *access);
+/* Whether an account's audit has the event; `detail` NULL: whatever it is. `user_id` NULL: the rows
+ * of unknown accounts. */
+bool has_event(const struct world *, const struct uuid *user_id, const char *event,
+	       const char *detail);
+/* Count and wait of the only account, or session, that was throttled, NULL when none was. */
 struct fake_throttle *account_throttle(struct world *);
+struct fake_throttle *session_throttle(struct world *);
 
-/* A path of the row's pattern. */
-const char *route_path(struct world *, const struct route *, const char *user, const char *task);
+/* A path of the row's pattern; `id` is the task's or session's. */
+const char *route_path(struct world *, const struct route *, const char *user, const char *id);
+/* A body that the row takes; NULL when it takes none. */
+const char *route_body(const struct route *);
 
 /* Whether it has this status and, in a problem document, this code; says on standard error what it
  * has instead. */
@@ -85,6 +102,11 @@ bool answer_is(const struct answer *, int status, const char *code);
 /* The value of a header, NULL when it is absent. */
 const char *header(struct world *, const struct answer *, const char *name);
 bool header_is(struct world *, const struct answer *, const char *name, const char *value);
+/* The value of the refresh cookie that the answer sets; NULL when it sets none. The header is held
+ * against its promise: `max_age_s`, and every attribute to the letter. */
+const char *cookie_of(struct world *, const struct answer *, int64_t max_age_s);
+/* Holds the claims of an auth response's access token against their promise. */
+void check_claims(struct world *, const struct answer *, const struct fake_session *);
 /* Members of the body by a path such as "errors.0.field" (look.h). */
 const char *text(const struct answer *, const char *path);
 bool text_is(const struct answer *, const char *path, const char *value);
@@ -105,10 +127,13 @@ struct person person_new(struct world *, const char *email);
 /* A further live session of the same person. */
 struct person person_again(struct world *, const struct person *);
 
+/* An invitation for so many accounts; its code. */
+const char *invite_new(struct world *, int64_t uses);
+
 /* A task made through the API; its id. */
 const char *task_new(struct world *, const struct person *, const char *title);
 /* An access token of our own key. */
-const char *token_of(struct world *, const struct keys *, const struct token_claims *);
+const char *token_of(struct world *, struct keys *, const struct token_claims *);
 const char *format(struct world *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Forgets which calls of the store there have been, and faults and hooks with them. */
