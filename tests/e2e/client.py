@@ -18,7 +18,8 @@ CODES = {
     "invalid_request": 400, "invalid_query": 400, "invalid_json": 400,
     "missing_token": 401, "invalid_token": 401, "token_expired": 401, "session_ended": 401,
     "invalid_credentials": 401, "invalid_refresh_token": 401,
-    "registration_closed": 403, "not_found": 404, "method_not_allowed": 405,
+    "registration_closed": 403, "invalid_invite": 403, "wrong_password": 403, "cross_site": 403,
+    "not_found": 404, "method_not_allowed": 405,
     "request_timeout": 408, "email_taken": 409, "precondition_failed": 412,
     "body_too_large": 413, "uri_too_long": 414, "unsupported_media_type": 415,
     "validation_failed": 422, "rate_limited": 429, "headers_too_large": 431,
@@ -150,7 +151,10 @@ def check_form(a):
     where = repr(a)
     assert a.request_id and re.fullmatch(r"[0-9A-Za-z-]{16,64}", a.request_id), where
     assert a.header("X-Content-Type-Options") == "nosniff", where
-    assert a.header("Cache-Control") in ("no-store", "private, no-cache"), where
+    caching = ("no-store", "private, no-cache")
+    if "/.well-known/" in a.target and a.status in (200, 304):
+        caching = ("public, max-age=300",)
+    assert a.header("Cache-Control") in caching, where
     content_type = a.header("Content-Type")
     assert not any("\n" in v or "\r" in v for v in a.headers.values()), where
     if a.method == "HEAD" or a.status in (204, 304):
@@ -257,10 +261,11 @@ class User:
         self.id = auth["user"]["id"]
         self.email = auth["user"]["email"]
         self.access = auth["access_token"]
-        self.refresh = auth["refresh_token"]
+        self.refresh = auth.get("refresh_token")  # absent in cookie mode
         self.sid = claims_of(self.access)["sid"]
         remember_secret(self.access)
         remember_secret(self.refresh)
+        return self
 
     def call(self, method, path, body=None, **kw):
         """`path` below /api/<own id>, or from / when it begins so."""
@@ -306,10 +311,17 @@ def register(http_client, password=PASSWORD, email=None, source="127.0.0.1", **m
     return User(http_client, a.json, password, source)
 
 
-def login(http_client, email, password=PASSWORD, source="127.0.0.1"):
+def login(http_client, email, password=PASSWORD, source="127.0.0.1", **kw):
     remember_secret(password)
     body = {"email": email, "password": password}
-    return http_client.request("POST", "/api/auth/login", body, source=source)
+    return http_client.request("POST", "/api/auth/login", body, source=source, **kw)
+
+
+def another(user, source=None):
+    """The same person, in a session of another device."""
+    source = source or user.source
+    a = login(user.http, user.email, user.password, source).expect(200)
+    return User(user.http, a.json, user.password, source)
 
 
 def refresh(http_client, token, source="127.0.0.1"):

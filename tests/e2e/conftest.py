@@ -116,9 +116,7 @@ def throttled(state, postgres, build, stack):
     finish(s)
 
 
-@pytest.fixture
-def make_stack(state, postgres, build, stack):
-    """For tests that need other settings, or that break things: make_stack(workers=1, …)."""
+def stack_maker(state, postgres, build, shared):
     made = []
 
     def make(with_nginx=True, ready=True, **settings):
@@ -128,9 +126,22 @@ def make_stack(state, postgres, build, stack):
         made.append(s)
         return s.start(ready)
 
+    make.ctl = shared.ctl  # what a stack needs before it starts
     yield make
     for s in made:
         finish(s)
+
+
+@pytest.fixture
+def make_stack(state, postgres, build, stack):
+    """For tests that need other settings, or that break things: make_stack(workers=1, …)."""
+    yield from stack_maker(state, postgres, build, stack)
+
+
+@pytest.fixture(scope="module")
+def module_stack(state, postgres, build, stack):
+    """The same, for a stack that the tests of one file share."""
+    yield from stack_maker(state, postgres, build, stack)
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ import client
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "e2e-0123456789abcdefghijklmnopqrstuvwxyz-KEY"
 SANITIZER = re.compile(
-    r"^==\d+== |AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|ERROR: \w+San"
+    r"^==\d+== |AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|"
+    r"ERROR: \w+San"
 )
 WRAPPER = shlex.split(os.environ.get("E2E_WRAPPER", ""))  # such as valgrind
 LIBC = ctypes.CDLL(None)
@@ -219,7 +220,8 @@ class Stack:
     def environment(self, **changes):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TASKCELL_", "PG"))}
         for key, value in {**self.settings, **changes}.items():
-            env["TASKCELL_" + key.upper()] = str(value)
+            if value is not None:  # the program's default
+                env["TASKCELL_" + key.upper()] = str(value)
         return env
 
     def program(self, name, *args, **changes):
@@ -227,6 +229,12 @@ class Stack:
             [str(self.build / name), *args], env=self.environment(**changes),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
         )
+
+    def ctl(self, *args, **changes):
+        """What taskcellctl prints, having done what it was told."""
+        done = self.program("taskcellctl", *map(str, args), **changes)
+        assert done.returncode == 0, f"taskcellctl {args}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def migrate(self):
         done = self.program("taskcellctl", "migrate")
@@ -243,8 +251,9 @@ class Stack:
     def start_taskcell(self):
         with open(self.log, "ab") as log:
             self.taskcell = subprocess.Popen(
-                [*WRAPPER, str(self.build / "taskcell")], env=self.environment(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent,
+                [*WRAPPER, str(self.build / "taskcell")], env=self.environment(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=die_with_parent,
             )
 
     def start_nginx(self):

@@ -10,6 +10,9 @@ from client import NEVER, at_once, b64url, claims_of, sign, unb64url
 
 PROTECTED = [
     ("GET", "/api/auth/session"), ("HEAD", "/api/auth/session"),
+    ("GET", "/api/auth/sessions"), ("HEAD", "/api/auth/sessions"),
+    ("DELETE", "/api/auth/sessions"), ("DELETE", f"/api/auth/sessions/{NEVER}"),
+    ("GET", "/api/auth/account"), ("PATCH", "/api/auth/account"), ("GET", "/api/auth/export"),
     ("GET", "/api/me/tasks"), ("HEAD", "/api/me/tasks"), ("POST", "/api/me/tasks"),
     ("GET", f"/api/me/tasks/{NEVER}"), ("PUT", f"/api/me/tasks/{NEVER}"),
     ("PATCH", f"/api/me/tasks/{NEVER}"), ("DELETE", f"/api/me/tasks/{NEVER}"),
