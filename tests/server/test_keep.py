@@ -101,8 +101,8 @@ def test_more_connections_than_places(keeping):
         connections = [None] * 10
         for n in range(100):
             again(keeping, connections, (n * 7) % 10).expect(200)
-            assert kept(keeping) <= 7  # one more while an answer is being read
-        assert 1 <= kept(keeping) <= 6
+            assert kept(keeping) <= 8  # each of the two may be closing one whose answer is read
+        wait_for("no more than there are places", lambda: 1 <= kept(keeping) <= 6)
         for c in connections:
             c.close()
 

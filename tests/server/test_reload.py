@@ -245,7 +245,7 @@ def test_a_storm_of_reloads(make, tell):
     assert len(s.events("reloading")) == len(s.events("reloaded"))
     last = s.events("worker_started")[-1]["generation"]
     assert int(last) == 1 + len(s.events("reloaded"))
-    assert descriptors(s.taskcell.pid) == before
+    wait_for("no descriptor is left", lambda: descriptors(s.taskcell.pid) == before)
     with Steady(s):
         cpu = cpu_seconds(s.taskcell.pid)
     assert cpu_seconds(s.taskcell.pid) - cpu < 0.05

@@ -269,7 +269,7 @@ def test_descriptors_of_the_master(make):
     for _ in range(100):
         s.direct.request("GET", "/api/health").expect(200)
     s.wait_event("worker_ended", 0, 10)
-    assert descriptors(s.taskcell.pid) == before
+    wait_for("no descriptor is left", lambda: descriptors(s.taskcell.pid) == before)
 
 
 # --- stopping -----------------------------------------------------------------------------------
