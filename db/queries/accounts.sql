@@ -151,26 +151,16 @@ select u.id from u;
 
 -- name: account_export
 -- scope: user
--- One statement, and so one snapshot. The first column tells the kind: 1 the account, 2 a session,
--- 3 a task, 4 an event.
-select 1::bigint, u.id, u.email, u.name, null::text, null::text, null::bigint, null::boolean,
-       u.created_at, u.updated_at, c.changed_at, null::timestamptz
+select u.id, u.email, u.name, u.created_at, u.updated_at, c.changed_at
   from taskcell.users u
   join taskcell.credentials c on c.user_id = u.id
- where u.id = $1::uuid and c.user_id = $1::uuid
-union all
-select 2, s.id, s.key_id, s.ip, s.user_agent, null, s.counter, null,
-       s.created_at, s.rotated_at, s.idle_expires_at, s.expires_at
+ where u.id = $1::uuid and c.user_id = $1::uuid;
+
+-- name: session_export
+-- scope: user
+-- All there are, also those that have ended.
+select s.id, s.counter, s.key_id, s.created_at, s.rotated_at, s.idle_expires_at, s.expires_at, s.ip,
+       s.user_agent
   from taskcell.sessions s
  where s.user_id = $1::uuid
-union all
-select 3, t.id, t.title, t.description, null, null, t.version, t.completed,
-       t.created_at, t.updated_at, t.completed_at, null
-  from taskcell.tasks t
- where t.user_id = $1::uuid
-union all
-select 4, a.session_id, a.event, a.ip, a.user_agent, a.detail, null, null,
-       a.at, null, null, null
-  from taskcell.audit a
- where a.user_id = $1::uuid
- order by 1, 9, 2;
+ order by s.created_at, s.id;

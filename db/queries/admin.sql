@@ -5,7 +5,8 @@
 -- scope: admin
 -- Filters here are often left out, so that a plan for all cases would read whole tables.
 select set_config('taskcell.admin', 'on', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true);
+       set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('enable_sort', 'on', true);
 
 -- name: admin_user_list
 -- scope: admin
@@ -213,6 +214,60 @@ d as (
 	 where i.digest = m.digest and (select count(*) from m) = 1)
 select count(*) from m;
 
+-- name: admin_sweep_trash
+-- scope: admin
+-- As in db/queries/trash.sql. How many are looked at, lose their content, are forgotten.
+-- The users are locked before their rows, as everywhere, and in order for another sweep's sake.
+with b as materialized (
+	select user_id, id
+	  from taskcell.trash
+	 where deleted_at <= now() - interval '30 days'
+	   and (title is not null or deleted_at <= now() - interval '90 days')
+	 limit $1::bigint),
+u as materialized (
+	select id
+	  from taskcell.users
+	 where id in (select user_id from b)
+	 order by id
+	   for no key update),
+e as (
+	update taskcell.trash x
+	   set title = null, description = null, completed = false, completed_at = null,
+	       priority = 0, due_date = null, due_at = 'infinity', tags = '{}'
+	  from b
+	  join u on u.id = b.user_id
+	 where x.user_id = b.user_id and x.id = b.id and x.title is not null
+	   and x.deleted_at > now() - interval '90 days'
+	   and x.deleted_at <= now() - interval '30 days'
+	returning x.id),
+d as (
+	delete from taskcell.trash x
+	 using b
+	  join u on u.id = b.user_id
+	 where x.user_id = b.user_id and x.id = b.id
+	   and x.deleted_at <= now() - interval '90 days'
+	returning x.user_id, x.version),
+f as (
+	update taskcell.users u
+	   set feed_floor = greatest(u.feed_floor, m.version)
+	  from (select user_id, max(version) as version from d group by user_id) m
+	 where u.id = m.user_id)
+select (select count(*) from b), (select count(*) from e), (select count(*) from d);
+
+-- name: admin_sweep_idempotency
+-- scope: admin
+with b as materialized (
+	select user_id, key
+	  from taskcell.idempotency
+	 where created_at <= now() - interval '1 day'
+	 limit $1::bigint
+	   for update skip locked),
+d as (
+	delete from taskcell.idempotency i using b
+	 where i.user_id = b.user_id and i.key = b.key
+	returning i.key)
+select count(*) from d;
+
 -- name: admin_sweep_sessions
 -- scope: admin
 with b as materialized (
@@ -294,5 +349,12 @@ select c.relname::text,
 
 -- name: admin_restored
 -- scope: admin
--- Ends all sessions of a restored database, which may be of an older schema.
+-- Ends all sessions of a restored database, which may be of an older schema. Revisions that were
+-- given out since the backup are never given out again: clients know other tasks by them.
+with u as (update taskcell.users set revision = revision + 1000000000)
 update taskcell.credentials set epoch = epoch + 1;
+
+-- name: admin_feeds_over
+-- scope: admin
+-- Who has read a feed before the database was set back starts over.
+update taskcell.users set feed_floor = revision;

@@ -17,6 +17,15 @@ select c.user_id, $2::uuid, $3::text, nullif($4::text, ''), $5::text, $6::text, 
 insert into taskcell.audit (user_id, id, event, ip, user_agent, request_id, detail)
 values ($1::uuid, $2::uuid, $3::text, nullif($4::text, ''), $5::text, $6::text, $7::text);
 
+-- name: audit_list
+-- scope: user
+-- From the start: $2 is -infinity.
+select a.id, a.session_id, a.event, a.ip, a.user_agent, a.detail, a.at
+  from taskcell.audit a
+ where a.user_id = $1::uuid and (a.at, a.id) > ($2::timestamptz, $3::uuid)
+ order by a.at, a.id
+ limit $4::bigint;
+
 -- name: audit_prune
 -- scope: pre_user
 -- Old rows of the same user go with each new one, some at a time. They are found by a range of the

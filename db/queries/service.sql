@@ -5,8 +5,9 @@
 -- One column a demand, in the order of the messages in src/store/check.c; then what tells a pooler.
 select not r.rolsuper and not r.rolbypassrls,
        coalesce(current_setting('taskcell.admin', true), '') <> 'on',
-       (select count(*) = 2 from pg_catalog.pg_class c
-         where c.oid in ('taskcell.users'::regclass, 'taskcell.tasks'::regclass)
+       (select count(*) = 4 from pg_catalog.pg_class c
+         where c.oid in ('taskcell.users'::regclass, 'taskcell.tasks'::regclass,
+                         'taskcell.trash'::regclass, 'taskcell.idempotency'::regclass)
            and c.relrowsecurity and c.relforcerowsecurity),
        current_setting('row_security') = 'on',
        (select count(*) = $1::bigint from taskcell.migrations)
@@ -24,3 +25,19 @@ select not r.rolsuper and not r.rolbypassrls,
 -- name: ready
 -- scope: service
 select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off';
+
+-- name: transaction_begin
+-- scope: service
+begin;
+
+-- name: transaction_begin_snapshot
+-- scope: service
+begin isolation level repeatable read read only;
+
+-- name: transaction_commit
+-- scope: service
+commit;
+
+-- name: transaction_rollback
+-- scope: service
+rollback;

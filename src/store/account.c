@@ -183,106 +183,30 @@ enum store_result store_account_delete(struct store *store, const struct account
 
 /* --- export ---------------------------------------------------------------------------------- */
 
-/* Columns of account_export. */
-enum { KIND, ID, TEXT_1, TEXT_2, TEXT_3, TEXT_4, NUMBER, FLAG, TIME_1, TIME_2, TIME_3, TIME_4 };
-enum kind { KIND_ACCOUNT = 1, KIND_SESSION, KIND_TASK, KIND_EVENT, KINDS };
-
-static void export_account(const PGresult *res, int row, struct account_export *out)
-{
-	out->user = (struct user){
-		.id = pg_get_uuid(res, row, ID),
-		.email = pg_get_text(res, row, TEXT_1),
-		.name = pg_get_text(res, row, TEXT_2),
-		.created_at = pg_get_time(res, row, TIME_1),
-	};
-	out->updated_at = pg_get_time(res, row, TIME_2);
-	out->password_changed_at = pg_get_time(res, row, TIME_3);
-}
-
-static void export_session(const PGresult *res, int row, struct session_info *info)
-{
-	*info = (struct session_info){
-		.session = {
-			.id = pg_get_uuid(res, row, ID),
-			.counter = pg_get_int(res, row, NUMBER),
-			.key_id = pg_get_text(res, row, TEXT_1),
-			.created_at = pg_get_time(res, row, TIME_1),
-			.rotated_at = pg_get_time(res, row, TIME_2),
-			.idle_expires_at = pg_get_time(res, row, TIME_3),
-			.expires_at = pg_get_time(res, row, TIME_4),
-		},
-		.ip = pg_get_text(res, row, TEXT_2),
-		.user_agent = pg_get_text(res, row, TEXT_3),
-	};
-}
-
-static void export_task(const PGresult *res, int row, const struct uuid *user_id, struct task *task)
-{
-	*task = (struct task){
-		.id = pg_get_uuid(res, row, ID),
-		.user_id = *user_id,
-		.title = pg_get_text(res, row, TEXT_1),
-		.description = pg_get_text(res, row, TEXT_2),
-		.completed = pg_get_bool(res, row, FLAG),
-		.completed_at = pg_get_time(res, row, TIME_3),
-		.version = pg_get_int(res, row, NUMBER),
-		.created_at = pg_get_time(res, row, TIME_1),
-		.updated_at = pg_get_time(res, row, TIME_2),
-	};
-}
-
-static void export_event(const PGresult *res, int row, struct audit_event *event)
-{
-	*event = (struct audit_event){
-		.at = pg_get_time(res, row, TIME_1),
-		.event = pg_get_text(res, row, TEXT_1),
-		.has_session = !PQgetisnull(res, row, ID),
-		.ip = pg_get_text(res, row, TEXT_2),
-		.user_agent = pg_get_text(res, row, TEXT_3),
-		.detail = pg_get_text(res, row, TEXT_4),
-	};
-	if (event->has_session)
-		event->session_id = pg_get_uuid(res, row, ID);
-}
-
-/* The rows come kind by kind, the account's first. */
-static void export_rows(const PGresult *res, struct arena *arena, struct account_export *out)
-{
-	int n[KINDS] = { 0 }, row = 0;
-
-	for (int i = 0; i < PQntuples(res); i++)
-		n[pg_get_int(res, i, KIND)]++;
-	export_account(res, row++, out);
-	out->sessions.n = (size_t)n[KIND_SESSION];
-	out->sessions.sessions = arena_array(arena, out->sessions.n, sizeof(struct session_info));
-	for (size_t i = 0; i < out->sessions.n; i++)
-		export_session(res, row++, &out->sessions.sessions[i]);
-	out->n_tasks = (size_t)n[KIND_TASK];
-	out->tasks = arena_array(arena, out->n_tasks, sizeof(*out->tasks));
-	for (size_t i = 0; i < out->n_tasks; i++)
-		export_task(res, row++, &out->user.id, &out->tasks[i]);
-	out->n_events = (size_t)n[KIND_EVENT];
-	out->events = arena_array(arena, out->n_events, sizeof(*out->events));
-	for (size_t i = 0; i < out->n_events; i++)
-		export_event(res, row++, &out->events[i]);
-}
-
 enum store_result store_account_export(struct store *store, struct arena *arena,
 				       const struct principal *principal,
 				       struct account_export *out)
 {
+	enum { UPDATED_AT = 4, PASSWORD_CHANGED_AT };
+	enum { ENTERED, ACCOUNT, SESSIONS };
 	struct pg_call call = { .repeatable = true };
+	const PGresult *res;
 	enum store_result r;
 
 	pg_enter(&call, principal);
 	pg_uuid(pg_step(&call, STATEMENT_ACCOUNT_EXPORT), &principal->user_id);
+	pg_uuid(pg_step(&call, STATEMENT_SESSION_EXPORT), &principal->user_id);
 	*out = (struct account_export){ 0 };
 	r = pg_run(store, arena, &call);
 	if (r != STORE_OK)
 		return r;
+	res = call.results[ACCOUNT];
 	/* The account may have gone between the statements. */
-	if (PQntuples(call.results[1]) == 0 || pg_get_int(call.results[1], 0, KIND) != KIND_ACCOUNT)
+	if (PQntuples(res) == 0)
 		return STORE_NO_SESSION;
-	export_rows(call.results[1], arena, out);
+	user_row(res, &out->user);
+	out->updated_at = pg_get_time(res, 0, UPDATED_AT);
+	out->password_changed_at = pg_get_time(res, 0, PASSWORD_CHANGED_AT);
+	session_rows(call.results[SESSIONS], arena, &out->sessions);
 	return STORE_OK;
 }

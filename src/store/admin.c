@@ -134,31 +134,45 @@ enum store_result admin_invite_delete(struct store *store, const char *prefix)
 
 /* --- sweeping -------------------------------------------------------------------------------- */
 
+/* The trash comes first: it alone waits for locks, and those who hold them may wait for rows that
+ * the others take. */
+static void sweep_steps(struct pg_call *call, int64_t audit_keep_s)
+{
+	struct pg_step *step = admin_step(call, STATEMENT_ADMIN_SWEEP_TRASH);
+
+	pg_int(step, SWEEP_BATCH);
+	pg_int(pg_step(call, STATEMENT_ADMIN_SWEEP_IDEMPOTENCY), SWEEP_BATCH);
+	pg_int(pg_step(call, STATEMENT_ADMIN_SWEEP_SESSIONS), SWEEP_BATCH);
+	pg_int(pg_step(call, STATEMENT_ADMIN_SWEEP_THROTTLE), SWEEP_BATCH);
+	step = pg_step(call, STATEMENT_ADMIN_SWEEP_AUDIT);
+	pg_int(step, SWEEP_BATCH);
+	pg_int(step, audit_keep_s);
+	pg_int(pg_step(call, STATEMENT_ADMIN_SWEEP_INVITES), SWEEP_BATCH);
+}
+
 enum store_result admin_sweep(struct store *store, int64_t audit_keep_s, struct swept *swept,
 			      bool *more)
 {
 	struct pg_call call = { .repeatable = true };
-	struct pg_step *step = admin_step(&call, STATEMENT_ADMIN_SWEEP_SESSIONS);
-	enum { ENTERED, SESSIONS, THROTTLE, AUDIT, INVITES, STEPS };
+	enum { ENTERED, TRASH, IDEMPOTENCY, SESSIONS, THROTTLE, AUDIT, INVITES, STEPS };
+	enum { LOOKED_AT, EMPTIED, FORGOTTEN };
 	enum store_result r;
 
-	pg_int(step, SWEEP_BATCH);
-	pg_int(pg_step(&call, STATEMENT_ADMIN_SWEEP_THROTTLE), SWEEP_BATCH);
-	step = pg_step(&call, STATEMENT_ADMIN_SWEEP_AUDIT);
-	pg_int(step, SWEEP_BATCH);
-	pg_int(step, audit_keep_s);
-	pg_int(pg_step(&call, STATEMENT_ADMIN_SWEEP_INVITES), SWEEP_BATCH);
+	sweep_steps(&call, audit_keep_s);
 	*more = false;
 	r = pg_run(store, NULL, &call);
 	if (r != STORE_OK)
 		return r;
 	*swept = (struct swept){
+		.trash = pg_get_int(call.results[TRASH], 0, EMPTIED),
+		.tombstones = pg_get_int(call.results[TRASH], 0, FORGOTTEN),
+		.idempotency = pg_get_int(call.results[IDEMPOTENCY], 0, 0),
 		.sessions = pg_get_int(call.results[SESSIONS], 0, 0),
 		.throttle = pg_get_int(call.results[THROTTLE], 0, 0),
 		.audit = pg_get_int(call.results[AUDIT], 0, 0),
 		.invites = pg_get_int(call.results[INVITES], 0, 0),
 	};
-	for (size_t i = SESSIONS; i < STEPS; i++)
+	for (size_t i = TRASH; i < STEPS; i++)
 		*more = *more || pg_get_int(call.results[i], 0, 0) == SWEEP_BATCH;
 	pg_clear(&call);
 	return STORE_OK;

@@ -109,6 +109,9 @@ enum store_result admin_invite_list(struct store *, struct arena *, struct invit
 enum store_result admin_invite_delete(struct store *, const char *prefix) MUST_CHECK;
 
 struct swept {
+	int64_t trash;      /* lost their content (TRASH_KEEP_DAYS) */
+	int64_t tombstones; /* forgotten by the feed as well (TOMBSTONE_KEEP_DAYS) */
+	int64_t idempotency;
 	int64_t sessions;
 	int64_t throttle;
 	int64_t audit;
@@ -150,7 +153,10 @@ enum store_result admin_table_counts(struct admin_link *, struct arena *,
 enum store_result admin_snapshot(struct admin_link *, struct arena *, const char **id,
 				 struct table_counts *) MUST_CHECK;
 
-/* Ends everyone's sessions, also in a schema that has yet to be migrated. */
+/* Ends everyone's sessions and leaves a gap in their revisions, also in a schema that has yet to be
+ * migrated. */
 enum store_result admin_restored(struct admin_link *) MUST_CHECK;
+/* Behind it and the migration: what clients have read of the change feed is over. */
+enum store_result admin_feeds_over(struct admin_link *) MUST_CHECK;
 
 #endif

@@ -131,15 +131,25 @@ enum store_result admin_snapshot(struct admin_link *link, struct arena *arena, c
 	return STORE_OK;
 }
 
-enum store_result admin_restored(struct admin_link *link)
+static enum store_result run_alone(struct admin_link *link, enum statement_id statement)
 {
 	struct pg_call call = { 0 };
 	enum store_result r;
 
-	admin_step(&call, STATEMENT_ADMIN_RESTORED);
+	admin_step(&call, statement);
 	r = link_run(link, NULL, &call);
 	pg_clear(&call);
 	return r;
+}
+
+enum store_result admin_restored(struct admin_link *link)
+{
+	return run_alone(link, STATEMENT_ADMIN_RESTORED);
+}
+
+enum store_result admin_feeds_over(struct admin_link *link)
+{
+	return run_alone(link, STATEMENT_ADMIN_FEEDS_OVER);
 }
 
 /* --- the environment of other programs ------------------------------------------------------- */

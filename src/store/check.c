@@ -8,8 +8,8 @@
 static const char *const demands[] = {
 	"the database role is SUPERUSER or BYPASSRLS, which no policy stops: use an ordinary role",
 	"taskcell.admin is on for this role, which opens every row to it: reset the setting",
-	"row-level security is not forced on users and tasks: migrate a fresh database, or restore "
-	"it",
+	"row-level security is not forced on what persons see: migrate a fresh database, or "
+	"restore it",
 	"row_security is off for this role, and row-level security then refuses every statement: "
 	"reset the setting",
 	"the schema is not the one this program was built for: run taskcellctl migrate, or the "

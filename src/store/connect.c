@@ -300,6 +300,16 @@ void store_limit(struct store *store, int64_t until)
 	store->until = until;
 }
 
+void store_reset(struct store *store)
+{
+	if (store->open) {
+		enum store_result r = store_end(store, false);
+
+		log_message(LOG_ERROR, "transaction_left_open", "taken back: %s",
+			    r == STORE_OK ? "rolled back" : "the connection is closed");
+	}
+}
+
 int64_t link_deadline(const struct store *store, int timeout_ms)
 {
 	int64_t deadline = clock_monotonic_us() + timeout_ms * INT64_C(1000);
@@ -332,6 +342,9 @@ enum store_result link_ensure(struct store *store, bool *fresh)
 		return STORE_OK;
 	if (store->conn != NULL)
 		link_lost(store, "the server has ended the connection");
+	/* On another connection the rest would be a transaction of its own. */
+	if (store->open)
+		return STORE_UNAVAILABLE;
 	if (began < store->retry_at)
 		return STORE_UNAVAILABLE;
 	*fresh = true;

@@ -5,135 +5,9 @@
 #include <poll.h>
 
 #include "base/clock.h"
-#include "base/codec.h"
 #include "base/log.h"
 
 enum { RERUNS_MAX = 3 };
-
-static const int64_t pg_epoch_us = UNIX_OF_PG_EPOCH * US_PER_SECOND;
-
-/* --- parameters ------------------------------------------------------------------------------ */
-
-struct pg_step *pg_step(struct pg_call *call, enum statement_id statement)
-{
-	struct pg_step *step;
-
-	if (call->n == PG_STEPS_MAX)
-		fatal("store: more than %d steps", PG_STEPS_MAX);
-	step = &call->steps[call->n++];
-	step->statement = statement;
-	return step;
-}
-
-void pg_enter(struct pg_call *call, const struct principal *principal)
-{
-	struct pg_step *step = pg_step(call, STATEMENT_SESSION_ENTER);
-
-	call->fenced = true;
-	pg_uuid(step, &principal->user_id);
-	pg_uuid(step, &principal->session_id);
-}
-
-static int add(struct pg_step *step)
-{
-	if (step->n == PG_PARAMS_MAX)
-		fatal("store: more than %d parameters", PG_PARAMS_MAX);
-	return step->n++;
-}
-
-static void add_binary(struct pg_step *step, const void *bytes, size_t len)
-{
-	int i = add(step);
-
-	memcpy(step->bytes[i], bytes, len);
-	step->values[i] = step->bytes[i];
-	step->lengths[i] = (int)len;
-	step->formats[i] = 1;
-}
-
-void pg_null(struct pg_step *step)
-{
-	pg_text(step, NULL);
-}
-
-void pg_text(struct pg_step *step, const char *text)
-{
-	step->values[add(step)] = text;
-}
-
-void pg_uuid(struct pg_step *step, const struct uuid *id)
-{
-	add_binary(step, id->bytes, sizeof(id->bytes));
-}
-
-void pg_int(struct pg_step *step, int64_t value)
-{
-	unsigned char bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (unsigned char)((uint64_t)value >> (56 - 8 * i));
-	add_binary(step, bytes, sizeof(bytes));
-}
-
-void pg_bool(struct pg_step *step, bool value)
-{
-	add_binary(step, value ? "\1" : "", 1);
-}
-
-void pg_time(struct pg_step *step, int64_t us)
-{
-	pg_int(step, us == INT64_MAX ? us : us - pg_epoch_us);
-}
-
-/* --- results --------------------------------------------------------------------------------- */
-
-const char *pg_get_text(const PGresult *res, int row, int column)
-{
-	return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
-}
-
-/* The bytes of a value of that many: anything else is a statement that does not fit its caller. */
-static const char *get_binary(const PGresult *res, int row, int column, size_t len)
-{
-	if ((size_t)PQgetlength(res, row, column) != len)
-		fatal("store: column %d is no value of %zu bytes", column, len);
-	return PQgetvalue(res, row, column);
-}
-
-struct uuid pg_get_uuid(const PGresult *res, int row, int column)
-{
-	struct uuid id;
-
-	memcpy(id.bytes, get_binary(res, row, column, sizeof(id.bytes)), sizeof(id.bytes));
-	return id;
-}
-
-int64_t pg_get_int(const PGresult *res, int row, int column)
-{
-	const char *bytes = get_binary(res, row, column, 8);
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | (unsigned char)bytes[i];
-	return (int64_t)value;
-}
-
-bool pg_get_bool(const PGresult *res, int row, int column)
-{
-	if (PQgetisnull(res, row, column))
-		return false;
-	return *get_binary(res, row, column, 1) != 0;
-}
-
-int64_t pg_get_time(const PGresult *res, int row, int column)
-{
-	int64_t us;
-
-	if (PQgetisnull(res, row, column))
-		return 0;
-	us = pg_get_int(res, row, column);
-	return us > INT64_MAX - pg_epoch_us ? INT64_MAX : us + pg_epoch_us;
-}
 
 /* --- one exchange ---------------------------------------------------------------------------- */
 
@@ -260,6 +134,26 @@ enum pg_outcome pg_exchange(PGconn *conn, struct pg_exchange *x)
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
+
+struct pg_step *pg_step(struct pg_call *call, enum statement_id statement)
+{
+	struct pg_step *step;
+
+	if (call->n == PG_STEPS_MAX)
+		fatal("store: more than %d steps", PG_STEPS_MAX);
+	step = &call->steps[call->n++];
+	step->statement = statement;
+	return step;
+}
+
+void pg_enter(struct pg_call *call, const struct principal *principal)
+{
+	struct pg_step *step = pg_step(call, STATEMENT_SESSION_ENTER);
+
+	call->fenced = true;
+	pg_uuid(step, &principal->user_id);
+	pg_uuid(step, &principal->session_id);
+}
 
 void pg_clear(struct pg_call *call)
 {
@@ -389,7 +283,8 @@ static void clear_result(void *result)
 	PQclear(result);
 }
 
-enum store_result pg_run(struct store *store, struct arena *arena, struct pg_call *call)
+/* Inside a transaction nothing runs twice: what was before in it would be missing. */
+static enum store_result run(struct store *store, struct pg_call *call)
 {
 	int64_t deadline = 0;
 	bool resent = false;
@@ -408,12 +303,66 @@ enum store_result pg_run(struct store *store, struct arena *arena, struct pg_cal
 		if (fresh || deadline == 0)
 			deadline = link_deadline(store, store->statement_timeout_ms);
 		r = attempt(store, call, deadline, &verdict);
-		if (verdict == RESEND && !resent) {
-			resent = true;
-		} else if (verdict != RERUN || ++runs == RERUNS_MAX) {
-			for (size_t i = 0; r == STORE_OK && arena != NULL && i < call->n; i++)
-				arena_defer(arena, clear_result, call->results[i]);
+		if (store->open || verdict == FINAL)
 			return r;
-		}
+		if (verdict == RESEND ? resent : ++runs == RERUNS_MAX)
+			return r;
+		resent = resent || verdict == RESEND;
 	}
+}
+
+enum store_result pg_run(struct store *store, struct arena *arena, struct pg_call *call)
+{
+	enum store_result r;
+
+	if (store->open && store->doomed != STORE_OK)
+		return store->doomed;
+	r = run(store, call);
+	if (store->open)
+		store->doomed = r;
+	for (size_t i = 0; r == STORE_OK && arena != NULL && i < call->n; i++)
+		arena_defer(arena, clear_result, call->results[i]);
+	return r;
+}
+
+/* --- several calls as one -------------------------------------------------------------------- */
+
+enum store_result store_begin(struct store *store, bool snapshot)
+{
+	struct pg_call call = { .repeatable = true };
+	enum store_result r;
+
+	if (store->open)
+		fatal("store: a transaction inside another");
+	pg_step(&call,
+		snapshot ? STATEMENT_TRANSACTION_BEGIN_SNAPSHOT : STATEMENT_TRANSACTION_BEGIN);
+	r = pg_run(store, NULL, &call);
+	pg_clear(&call);
+	store->open = r == STORE_OK;
+	store->doomed = STORE_OK;
+	return r;
+}
+
+enum store_result store_end(struct store *store, bool commit)
+{
+	struct pg_call call = { 0 };
+	enum store_result doomed = store->doomed;
+	enum store_result r;
+
+	if (!store->open)
+		fatal("store: the end of no transaction");
+	pg_step(&call, commit && doomed == STORE_OK ? STATEMENT_TRANSACTION_COMMIT
+						    : STATEMENT_TRANSACTION_ROLLBACK);
+	store->doomed = STORE_OK; /* or the step would not be sent */
+	r = pg_run(store, NULL, &call);
+	/* COMMIT of a transaction that has failed is a rollback, and no error. */
+	if (r == STORE_OK && commit && doomed == STORE_OK &&
+	    strcmp(PQcmdStatus(call.results[0]), "COMMIT") != 0)
+		r = STORE_FAILED;
+	pg_clear(&call);
+	store->open = false;
+	/* What is open on it ends with the connection. */
+	if (r != STORE_OK)
+		link_close(store);
+	return commit && doomed != STORE_OK ? doomed : r;
 }

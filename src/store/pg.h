@@ -8,7 +8,7 @@
 #include "store/statements.h"
 #include "store/store.h"
 
-enum { PG_STEPS_MAX = 10, PG_PARAMS_MAX = 12 };
+enum { PG_STEPS_MAX = 10, PG_PARAMS_MAX = 14 };
 
 /* What was logged last of the connection, so that only changes are logged. */
 enum link_state { LINK_NEW, LINK_UP, LINK_DOWN, LINK_UNFIT };
@@ -24,6 +24,9 @@ struct store {
 	int64_t retry_at; /* clock_monotonic_us; before it no connection is tried */
 	PGconn *conn;     /* NULL: none */
 	bool farewell;    /* the server has said that it ends the connection */
+	bool open;        /* between store_begin() and store_end() */
+	enum store_result
+		doomed; /* STORE_OK, or what the first call that failed in there answered */
 	enum link_state state;
 	int64_t reserved_at; /* of the last throttle_reserve: its refund names it */
 };
@@ -60,8 +63,11 @@ void pg_text(struct pg_step *, const char *);
 void pg_uuid(struct pg_step *, const struct uuid *);
 void pg_int(struct pg_step *, int64_t);
 void pg_bool(struct pg_step *, bool);
-/* Microseconds since 1970, of the years that PostgreSQL has; INT64_MAX is infinity. */
+/* Microseconds since 1970, of the years that PostgreSQL has; INT64_MAX and INT64_MIN are the
+ * infinities. */
 void pg_time(struct pg_step *, int64_t us);
+/* An array of texts. */
+void pg_texts(struct pg_step *, struct arena *, const char *const *list, size_t n);
 
 /* Runs the call. With STORE_OK each step has its result, which belongs to the arena, or without one
  * to the caller until pg_clear(); with any other answer none has. */
@@ -73,8 +79,12 @@ void pg_clear(struct pg_call *);
 const char *pg_get_text(const PGresult *, int row, int column); /* NULL for null */
 struct uuid pg_get_uuid(const PGresult *, int row, int column);
 int64_t pg_get_int(const PGresult *, int row, int column);
+int pg_get_small(const PGresult *, int row, int column);
 bool pg_get_bool(const PGresult *, int row, int column);    /* false for null */
 int64_t pg_get_time(const PGresult *, int row, int column); /* 0 for null */
+/* The texts of an array, none of them null, onto the arena; how many, at most `max`. */
+size_t pg_get_texts(const PGresult *, int row, int column, struct arena *, const char **list,
+		    size_t max);
 
 /* --- the exchange below the calls ------------------------------------------------------------- */
 

@@ -167,6 +167,19 @@ enum store_result store_session_theft(struct store *store, const struct principa
 	return end(store, principal, &counter, client);
 }
 
+void session_rows(const PGresult *res, struct arena *arena, struct session_list *list)
+{
+	list->n = (size_t)PQntuples(res);
+	list->sessions = arena_array(arena, list->n, sizeof(*list->sessions));
+	for (size_t i = 0; i < list->n; i++) {
+		struct session_info *info = &list->sessions[i];
+
+		session_row(res, (int)i, 0, &info->session);
+		info->ip = pg_get_text(res, (int)i, 7);
+		info->user_agent = pg_get_text(res, (int)i, 8);
+	}
+}
+
 enum store_result store_session_list(struct store *store, struct arena *arena,
 				     const struct principal *principal, struct session_list *list)
 {
@@ -178,15 +191,7 @@ enum store_result store_session_list(struct store *store, struct arena *arena,
 	r = pg_run(store, arena, &call);
 	if (r != STORE_OK)
 		return r;
-	list->n = (size_t)PQntuples(call.results[1]);
-	list->sessions = arena_array(arena, list->n, sizeof(*list->sessions));
-	for (size_t i = 0; i < list->n; i++) {
-		struct session_info *info = &list->sessions[i];
-
-		session_row(call.results[1], (int)i, 0, &info->session);
-		info->ip = pg_get_text(call.results[1], (int)i, 7);
-		info->user_agent = pg_get_text(call.results[1], (int)i, 8);
-	}
+	session_rows(call.results[1], arena, list);
 	return STORE_OK;
 }
 

@@ -12,6 +12,8 @@ void user_row(const PGresult *, struct user *);
 void credential_row(const PGresult *, struct credential *);
 /* Seven columns of a session statement, from `column` on. */
 void session_row(const PGresult *, int row, int column, struct session *);
+/* The rows of session_list and session_export. */
+void session_rows(const PGresult *, struct arena *, struct session_list *);
 
 struct beginning {
 	const struct uuid *user_id;

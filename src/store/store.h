@@ -44,6 +44,8 @@ void store_close(struct store *);
  * however many they are: the end of the request they belong to. 0: each has its own deadline
  * only. */
 void store_limit(struct store *, int64_t until);
+/* Before each request: a transaction that the one before has left open is taken back. */
+void store_reset(struct store *);
 
 /* Connects if need be and checks what has to hold: not SUPERUSER, not BYPASSRLS, the schema this
  * program was built for, the role settings; with prepared statements, no pooler that loses them.
@@ -271,20 +273,29 @@ struct audit_event {
 	const char *detail;     /* or NULL */
 };
 
+/* What is kept of the caller beside tasks, trash and audit, but for secrets. */
 struct account_export {
 	struct user user;
 	int64_t updated_at;
 	int64_t password_changed_at;
 	struct session_list sessions; /* all rows, ended ones included */
-	size_t n_tasks;
-	struct task *tasks;
-	size_t n_events;
-	struct audit_event *events;
 };
-
-/* Everything that is kept of the caller, but for secrets, from one snapshot. */
 enum store_result store_account_export(struct store *, struct arena *, const struct principal *,
 				       struct account_export *) MUST_CHECK;
+
+struct audit_place {
+	int64_t at;
+	struct uuid id;
+};
+struct audit_events {
+	size_t n;
+	struct audit_event *list; /* the oldest first */
+	struct audit_place last;  /* of the last one, when there is one */
+};
+/* The caller's own audit from behind `after` (NULL: from the first), at most `limit`. */
+enum store_result store_audit_list(struct store *, struct arena *, const struct principal *,
+				   const struct audit_place *after, int32_t limit,
+				   struct audit_events *) MUST_CHECK;
 
 /* --- audit ------------------------------------------------------------------------------------ */
 
@@ -318,75 +329,18 @@ enum store_result store_throttle_reserve(struct store *, const char *key,
  * One that fails leaves a failure too many, which is the safe side. */
 enum store_result store_throttle_refund(struct store *, const char *key);
 
-/* --- tasks ------------------------------------------------------------------------------------ */
+/* The tasks' functions are in store/tasks.h. */
 
-struct task {
-	struct uuid id;
-	struct uuid user_id;
-	const char *title;
-	const char *description; /* or NULL */
-	bool completed;
-	int64_t completed_at; /* only when completed */
-	int64_t version;
-	int64_t created_at;
-	int64_t updated_at;
-};
+/* --- several calls as one --------------------------------------------------------------------- */
 
-enum completed_filter { COMPLETED_ANY, COMPLETED_NO, COMPLETED_YES };
-
-struct task_query {
-	enum completed_filter completed;
-	int32_t limit;
-	bool has_cursor; /* only tasks behind this place, newest first */
-	int64_t cursor_created_at;
-	struct uuid cursor_id;
-};
-
-struct task_list {
-	size_t n;
-	struct task *tasks;
-};
-
-/* Newest first: created_at descending, then id descending. */
-enum store_result store_task_list(struct store *, struct arena *, const struct principal *,
-				  const struct task_query *, struct task_list *) MUST_CHECK;
-
-struct new_task {
-	struct uuid id;
-	const char *title;
-	const char *description; /* or NULL */
-	bool completed;
-};
-
-enum store_result store_task_create(struct store *, struct arena *, const struct principal *,
-				    const struct new_task *, struct task *) MUST_CHECK;
-enum store_result store_task_get(struct store *, struct arena *, const struct principal *,
-				 const struct uuid *id, struct task *) MUST_CHECK;
-
-/* Versions that will do; NULL array: every one. */
-struct versions {
-	const int64_t *list;
-	size_t n;
-};
-
-enum completed_change { COMPLETED_KEEP, COMPLETED_SET, COMPLETED_CLEAR, COMPLETED_FLIP };
-
-struct task_change {
-	struct versions expected;
-	bool set_title;
-	const char *title;
-	bool set_description;
-	const char *description; /* or NULL */
-	enum completed_change completed;
-};
-
-/* The version moves only when something changes. STORE_STALE fills the task as it is. */
-enum store_result store_task_change(struct store *, struct arena *, const struct principal *,
-				    const struct uuid *id, const struct task_change *,
-				    struct task *) MUST_CHECK;
-/* Fills the task as it was; STORE_STALE as above. */
-enum store_result store_task_delete(struct store *, struct arena *, const struct principal *,
-				    const struct uuid *id, const struct versions *expected,
-				    struct task *) MUST_CHECK;
+/* From store_begin() on, every call of a user is part of one transaction, until store_end(): it
+ * commits or takes all of it back. `snapshot`: reads only, all of them of one moment (REPEATABLE
+ * READ). While one is open no call is run twice, and after one that failed in the database
+ * (STORE_NO_SESSION, STORE_REFUSED, STORE_BUSY and worse) the others fail alike and nothing can be
+ * committed. STORE_NOT_FOUND, STORE_CONFLICT and STORE_STALE of tasks are no such failures.
+ * store_end() answers STORE_OK only when what was asked for is certain; otherwise, when it should
+ * commit, what the failed call answered. */
+enum store_result store_begin(struct store *, bool snapshot) MUST_CHECK;
+enum store_result store_end(struct store *, bool commit) MUST_CHECK;
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/migrate.h"
+#include "store/tasks.h"
 
 enum {
 	WAIT_MAX_MS = 30000, /* for anything that only waits for this machine */
@@ -240,17 +241,40 @@ void fixture_account(struct store *store, struct account *account)
 	arena_free(arena);
 }
 
-struct uuid fixture_task(struct store *store, const struct principal *principal, const char *title)
+enum store_result fixture_create(struct store *store, const struct principal *principal,
+				 const struct uuid *id, const char *title)
 {
 	struct arena *arena = arena_new(ARENA_MAX);
-	struct new_task create = { .id = uuid_v7(), .title = title };
+	struct new_task create = { .id = *id, .title = title };
 	struct task task;
-	enum store_result r = store_task_create(store, arena, principal, &create, &task);
+	enum created created;
+	enum store_result r =
+		store_task_create(store, arena, principal, &create, NULL, &task, &created);
+
+	arena_free(arena);
+	return r;
+}
+
+struct uuid fixture_task(struct store *store, const struct principal *principal, const char *title)
+{
+	struct uuid id = uuid_v7();
+	enum store_result r = fixture_create(store, principal, &id, title);
 
 	if (r != STORE_OK)
 		fatal("fixture task: store result %d", (int)r);
+	return id;
+}
+
+enum store_result fixture_list(struct store *store, const struct principal *principal, size_t *n)
+{
+	struct arena *arena = arena_new(ARENA_MAX);
+	struct task_query query = { .priority = -1, .descending = true, .limit = 10, .known = -1 };
+	struct task_page page;
+	enum store_result r = store_task_list(store, arena, principal, &query, &page);
+
+	*n = page.list.n;
 	arena_free(arena);
-	return create.id;
+	return r;
 }
 
 int64_t fixture_revision(PGconn *admin, const struct principal *p)
@@ -279,7 +303,8 @@ int64_t fixture_events(PGconn *admin, const struct uuid *user_id, const char *ev
 
 int64_t fixture_rows(PGconn *admin, const struct uuid *user_id)
 {
-	static const char *const tables[] = { "user_emails", "credentials", "sessions", "tasks" };
+	static const char *const tables[] = { "user_emails", "credentials", "sessions",
+					      "tasks",       "trash",       "idempotency" };
 	int64_t n = fixture_int(admin, "select count(*) from taskcell.users where id = '%s'",
 				fixture_id(user_id));
 

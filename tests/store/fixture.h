@@ -50,6 +50,11 @@ struct client fixture_client(void);
 void fixture_account(struct store *, struct account *);
 /* A task of that account. */
 struct uuid fixture_task(struct store *, const struct principal *, const char *title);
+/* The same with an id of one's own, and the result is the caller's. */
+enum store_result fixture_create(struct store *, const struct principal *, const struct uuid *id,
+				 const char *title);
+/* How many tasks its list has, at most ten. */
+enum store_result fixture_list(struct store *, const struct principal *, size_t *n);
 
 int64_t fixture_revision(PGconn *admin, const struct principal *);
 /* Sessions of the user that would let a request in. */

@@ -67,17 +67,16 @@ static enum store_result run_deed(struct racer *racer, enum deed deed,
 						 .verified_hash = account->password_hash,
 						 .email_key = account->email_key,
 						 .client = client };
-	const struct new_task create = { .id = uuid_v7(), .title = "beside the deletion" };
+	const struct uuid task_id = uuid_v7();
 	const struct session_refresh refresh = { .principal = *me, .idle_s = 60, .key_id = "k" };
 	struct session_state state;
 	struct user user;
-	struct task task;
 
 	switch (deed) {
 	case DELETE:
 		return store_account_delete(racer->store, &deletion);
 	case TASK:
-		return store_task_create(racer->store, racer->arena, me, &create, &task);
+		return fixture_create(racer->store, me, &task_id, "beside the deletion");
 	case REFRESH:
 		return store_session_refresh(racer->store, racer->arena, &refresh, &state);
 	case LOGOUT:
@@ -205,7 +204,9 @@ static void test_deletion_behind(void)
 		if (i == 3)
 			CU_ASSERT_EQUAL(run_statement(other, STATEMENT_TASK_CREATE,
 						      (const char *[]){ user_id, fixture_id(&id),
-									"late", NULL, "false" }),
+									"late", NULL, "false", "0",
+									NULL, "infinity", "{}",
+									NULL, NULL, NULL, NULL }),
 					1);
 		deletion = start(DELETE, &account);
 		fixture_wait_blocked(admin, 1);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "store/suite.h"
+#include "store/tasks.h"
 
 /* --- the end of a session -------------------------------------------------------------------- */
 
@@ -57,24 +58,23 @@ static void expect_no_session(const struct principal *p, const struct uuid *othe
 static void expect_everywhere(const struct principal *p, const struct uuid *task_id,
 			      enum store_result task_result, enum store_result user_result)
 {
-	const struct task_query query = { .limit = 10 };
 	const struct versions any = { NULL, 0 };
 	const struct task_change change = { .set_title = true, .title = "intruded" };
-	const struct new_task create = { .id = uuid_v7(), .title = "intruded" };
+	const struct uuid new_id = uuid_v7();
 	struct user user;
 	struct session session;
 	struct task task;
-	struct task_list list;
+	size_t n;
 
 	CU_ASSERT(store_task_get(store, arena, p, task_id, &task) == task_result);
 	CU_ASSERT(store_task_change(store, arena, p, task_id, &change, &task) == task_result);
 	CU_ASSERT(store_task_delete(store, arena, p, task_id, &any, &task) == task_result);
 	CU_ASSERT(store_session_get(store, arena, p, &user, &session) == user_result);
-	CU_ASSERT(store_task_list(store, arena, p, &query, &list) == user_result);
+	CU_ASSERT(fixture_list(store, p, &n) == user_result);
 	if (user_result == STORE_OK)
-		CU_ASSERT_EQUAL(list.n, 0);
+		CU_ASSERT_EQUAL(n, 0);
 	if (user_result != STORE_OK)
-		CU_ASSERT(store_task_create(store, arena, p, &create, &task) == user_result);
+		CU_ASSERT(fixture_create(store, p, &new_id, "intruded") == user_result);
 }
 
 /* All that a user has, as text to compare; but for expired sessions, which may go at any time. */
@@ -164,11 +164,9 @@ static void run_until_logout(struct racer *racer, void *shared, void *out)
 	}
 	while (r == STORE_OK) {
 		bool ended = atomic_load(&arg->ended);
-		struct new_task create = { .id = uuid_v7(), .title = "until the logout" };
-		struct task task;
+		struct uuid id = uuid_v7();
 
-		arena_reset(racer->arena);
-		r = store_task_create(racer->store, racer->arena, &arg->principal, &create, &task);
+		r = fixture_create(racer->store, &arg->principal, &id, "until the logout");
 		result->created += r == STORE_OK;
 		result->late += r == STORE_OK && ended;
 	}
@@ -275,7 +273,6 @@ static void run_storm(struct racer *racer, void *shared, void *out)
 {
 	struct storm_arg *arg = shared;
 	struct storm_result *result = out;
-	const struct task_query query = { .limit = 5 };
 
 	if (racer->index == WRITERS) {
 		terminate_at_random(arg, &result->ended);
@@ -283,17 +280,14 @@ static void run_storm(struct racer *racer, void *shared, void *out)
 	}
 	for (unsigned i = 0; i < WRITES; i++) {
 		const struct principal *p = &arg->principal[racer->index];
-		struct new_task create = { .id = uuid_v7(), .title = "in the storm" };
-		struct task task;
-		struct task_list list;
 		enum store_result r;
+		size_t n;
 
-		arena_reset(racer->arena);
-		result->id[i] = create.id;
-		result->r[i] = store_task_create(racer->store, racer->arena, p, &create, &task);
+		result->id[i] = uuid_v7();
+		result->r[i] = fixture_create(racer->store, p, &result->id[i], "in the storm");
 		/* The store sends a read again, once; the end may come to both. */
 		do {
-			r = store_task_list(racer->store, racer->arena, p, &query, &list);
+			r = fixture_list(racer->store, p, &n);
 			result->lost_reads += r == STORE_UNAVAILABLE;
 		} while (r == STORE_UNAVAILABLE && result->lost_reads < LOST_READS_MAX);
 		result->odd_reads += r != STORE_OK;

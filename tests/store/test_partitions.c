@@ -106,8 +106,8 @@ static void test_every_table_is_split(void)
 				    " order by 1");
 
 	CU_ASSERT_STRING_EQUAL(tables,
-			       "audit 8\ncredentials 8\ninvites\nsessions 8\ntasks 8\nthrottle\n"
-			       "user_emails 8\nusers 8\n");
+			       "audit 8\ncredentials 8\nidempotency 8\ninvites\nsessions 8\n"
+			       "tasks 8\nthrottle\ntrash 8\nuser_emails 8\nusers 8\n");
 	free(tables);
 }
 
@@ -120,6 +120,7 @@ static const char *plausible(Oid type, int n)
 		BOOL = 16,
 		INT8 = 20,
 		TEXT = 25,
+		TEXT_ARRAY = 1009,
 		INT8_ARRAY = 1016,
 		TIMESTAMPTZ = 1184,
 		UUID = 2950
@@ -132,6 +133,7 @@ static const char *plausible(Oid type, int n)
 		return "3";
 	case TEXT:
 		return n == 0 ? "a text" : "another text";
+	case TEXT_ARRAY:
 	case INT8_ARRAY:
 		return "{2,3}";
 	case TIMESTAMPTZ:
@@ -178,8 +180,8 @@ static int partitions_in(const char *plan, const char *table)
 	return found;
 }
 
-static const char *const split_tables[] = { "users",    "user_emails", "credentials",
-					    "sessions", "tasks",       "audit" };
+static const char *const split_tables[] = { "users", "user_emails", "credentials", "sessions",
+					    "tasks", "audit",       "trash",       "idempotency" };
 
 /* That more than one would be seen. */
 static void test_it_would_show(void)

@@ -1,6 +1,7 @@
 /* One task and many writers. */
 #include "base/base.h"
 
+#include "store/tasks.h"
 #include "store/test_races.h"
 
 struct task_arg {
@@ -135,6 +136,7 @@ static void run_any_write(struct racer *racer, void *shared, void *out)
 	struct task task;
 	struct task_change change = { .set_title = true };
 	struct new_task create = { .id = uuid_v7() };
+	enum created created;
 
 	change.title = arena_printf(racer->arena, "%u of round %u", racer->index, racer->round);
 	create.title = change.title;
@@ -143,7 +145,7 @@ static void run_any_write(struct racer *racer, void *shared, void *out)
 					      &arg->task_id, &change, &task);
 	else
 		result->r = store_task_create(racer->store, racer->arena, &arg->principal, &create,
-					      &task);
+					      NULL, &task, &created);
 	keep_task(result, &task);
 }
 

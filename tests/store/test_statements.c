@@ -2,14 +2,33 @@
  * of them holds for the next one as well. */
 #include "base/base.h"
 
-#include "store/statements.h"
-#include "store/suite.h"
+#include "store/test_statements.h"
 
-extern CU_TestInfo catalogue_tests[]; /* test_statements_catalogue.c */
+PGconn *ordinary;
+struct account a, b;
+struct uuid task_id, old_id, trashed_id;
 
-static PGconn *ordinary;
-static struct account a, b;
-static struct uuid task_id, old_id;
+/* In the trash: what can be restored, what cannot, and what will be forgotten. A key, and an old
+ * one. */
+static void load_what_passes(const struct uuid *user_id)
+{
+	const char *id = fixture_id(user_id);
+
+	fixture_exec(admin,
+		     "insert into taskcell.trash"
+		     " (user_id, id, title, version, created_at, updated_at, deleted_at)"
+		     " select '%s', id::uuid, title, v, now(), now(), now() - days * interval '1 d'"
+		     " from (values ('%s', 'of late', 7, 0), ('%s', 'old', 6, 40),"
+		     " ('%s', null, 5, 100)) t (id, title, v, days)",
+		     id, fixture_id(&trashed_id), fixture_id(&old_id),
+		     fixture_id(&a.principal.session_id));
+	fixture_exec(
+		admin,
+		"insert into taskcell.idempotency (user_id, key, digest, task_id, version,"
+		" created_at) select '%s', key, 'digest', '%s', 1, now() - days * interval '1 d'"
+		" from (values ('key', 0), ('past', 2)) k (key, days)",
+		id, fixture_id(&task_id));
+}
 
 /* Two users whose rows have the same ids, so that a forgotten owner shows. */
 static void load_two_users(void)
@@ -21,8 +40,14 @@ static void load_two_users(void)
 		     "insert into taskcell.tasks (user_id, id, title, version)"
 		     " values ('%s', '%s', 'of B', 1)",
 		     fixture_id(&b.principal.user_id), fixture_id(&task_id));
+	fixture_exec(
+		admin,
+		"update taskcell.tasks set completed = true, completed_at = now(), priority = 1,"
+		" due_date = 'now', due_at = now(), tags = '{b,two words}' where id = '%s'",
+		fixture_id(&task_id));
 	/* One of A's is of an epoch that is past. */
 	old_id = uuid_v7();
+	trashed_id = uuid_v7();
 	fixture_exec(admin,
 		     "insert into taskcell.sessions"
 		     " (user_id, id, epoch, key_id, idle_expires_at, expires_at, ip)"
@@ -48,6 +73,7 @@ static void load_two_users(void)
 			     "insert into taskcell.audit (user_id, id, event)"
 			     " values ('%s', '%s', 'known')",
 			     fixture_id(user_id), fixture_id(&task_id));
+		load_what_passes(user_id);
 	}
 }
 
@@ -66,7 +92,7 @@ static int teardown(void)
 	return suite_teardown();
 }
 
-static void fail_statement(const struct statement *s, const char *what)
+void fail_statement(const struct statement *s, const char *what)
 {
 	fprintf(stderr, "%s: %s\n", s->name, what);
 	CU_FAIL("statement");
@@ -120,43 +146,19 @@ static void test_scopes(void)
 
 /* No policy watches these: each name here is a statement that somebody has read for it. */
 static const char *const unfenced[] = {
-	"account_delete",
-	"account_export",
-	"audit_erase",
-	"audit_failure",
-	"audit_prune",
-	"audit_unknown",
-	"credential_get",
-	"credential_insert",
-	"credential_lock",
-	"credential_rehash",
-	"fitness",
-	"invite_find",
-	"invite_lock",
-	"invite_use",
-	"password_change",
-	"session_create",
-	"session_end",
-	"session_end_others",
-	"session_end_own",
-	"session_enter",
-	"session_get",
-	"session_list",
-	"session_prune",
-	"session_read",
-	"session_refresh",
-	"throttle_address",
-	"throttle_clear",
-	"throttle_refund",
-	"throttle_reserve",
-	"throttle_sweep",
-	"throttle_wait",
-	"user_change",
-	"user_email_claim",
-	"user_email_drop",
-	"user_email_find",
-	"user_email_insert",
-	"user_email_insert_invited",
+	"account_delete",     "account_export",    "audit_erase",
+	"audit_failure",      "audit_list",        "audit_prune",
+	"audit_unknown",      "credential_get",    "credential_insert",
+	"credential_lock",    "credential_rehash", "fitness",
+	"invite_find",        "invite_lock",       "invite_use",
+	"password_change",    "session_create",    "session_end",
+	"session_end_others", "session_end_own",   "session_enter",
+	"session_export",     "session_get",       "session_list",
+	"session_prune",      "session_read",      "session_refresh",
+	"throttle_address",   "throttle_clear",    "throttle_refund",
+	"throttle_reserve",   "throttle_sweep",    "throttle_wait",
+	"user_change",        "user_email_claim",  "user_email_drop",
+	"user_email_find",    "user_email_insert", "user_email_insert_invited",
 	"user_insert",
 };
 
@@ -192,229 +194,6 @@ static void test_unfenced(void)
 	CU_ASSERT_EQUAL(listed, ARRAY_LEN(unfenced));
 }
 
-/* --- statements of a user -------------------------------------------------------------------- */
-
-/* What each statement of scope user is run with. The first parameter is always A's id. */
-enum value {
-	V_END,
-	V_SESSION,
-	V_TASK, /* also of a session that is over, and of a row of the audit */
-	V_OLD,  /* a session of a former epoch */
-	V_NEW,
-	V_HASH,
-	V_NULL,
-	V_TEXT,
-	V_TRUE,
-	V_FALSE,
-	V_LATE,
-	V_LAST_ID,
-	V_ZERO,
-	V_TEN
-};
-
-struct user_case {
-	enum statement_id id;
-	enum value values[10];
-	int rows; /* given back, or written when it gives none */
-};
-
-static const struct user_case user_cases[] = {
-	{ STATEMENT_USER_GET, { V_END }, 1 },
-	{ STATEMENT_SESSION_GET, { V_SESSION }, 1 },
-	{ STATEMENT_USER_CHANGE, { V_TEXT, V_TRUE, V_TEXT, V_TASK }, 1 },
-	{ STATEMENT_USER_CHANGE, { V_NULL, V_TRUE, V_NULL, V_NULL }, 1 },
-	{ STATEMENT_USER_CHANGE, { V_TEXT, V_TRUE, V_TEXT, V_NEW }, 0 },
-	{ STATEMENT_CREDENTIAL_LOCK, { V_END }, 1 },
-	{ STATEMENT_PASSWORD_CHANGE, { V_SESSION, V_HASH, V_TEXT }, 1 },
-	{ STATEMENT_PASSWORD_CHANGE, { V_SESSION, V_TEXT, V_TEXT }, 0 },
-	{ STATEMENT_PASSWORD_CHANGE, { V_TASK, V_HASH, V_TEXT }, 0 },
-	{ STATEMENT_PASSWORD_CHANGE, { V_OLD, V_HASH, V_TEXT }, 0 },
-	{ STATEMENT_ACCOUNT_DELETE, { V_SESSION, V_HASH, V_ZERO, V_NEW, V_TEXT }, 1 },
-	{ STATEMENT_ACCOUNT_DELETE, { V_SESSION, V_HASH, V_TEN, V_NEW, V_TEXT }, 0 },
-	{ STATEMENT_ACCOUNT_DELETE, { V_SESSION, V_TEXT, V_ZERO, V_NEW, V_TEXT }, 0 },
-	{ STATEMENT_ACCOUNT_DELETE, { V_TASK, V_HASH, V_ZERO, V_NEW, V_TEXT }, 0 },
-	{ STATEMENT_ACCOUNT_DELETE, { V_OLD, V_HASH, V_ZERO, V_NEW, V_TEXT }, 0 },
-	/* the account, three sessions, a task, `registered` and `known` */
-	{ STATEMENT_ACCOUNT_EXPORT, { V_END }, 7 },
-	{ STATEMENT_AUDIT_ERASE, { V_TASK }, 1 },
-	{ STATEMENT_AUDIT_ERASE, { V_NEW }, 0 },
-	{ STATEMENT_SESSION_LIST, { V_END }, 1 },
-	{ STATEMENT_SESSION_END_OWN, { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_SESSION }, 1 },
-	{ STATEMENT_SESSION_END_OWN, { V_TASK, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_SESSION }, 0 },
-	{ STATEMENT_SESSION_END_OWN, { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TASK }, 0 },
-	{ STATEMENT_SESSION_END_OWN, { V_OLD, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_SESSION }, 0 },
-	{ STATEMENT_SESSION_END_OWN, { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_OLD }, 0 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_NULL, V_NULL },
-	  1 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_OLD, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_NULL, V_NULL },
-	  0 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_HASH, V_ZERO },
-	  1 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_ZERO },
-	  0 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_SESSION, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_HASH, V_TEN },
-	  0 },
-	{ STATEMENT_SESSION_END_OTHERS,
-	  { V_TASK, V_NEW, V_TEXT, V_TEXT, V_TEXT, V_TEXT, V_NULL, V_NULL },
-	  0 },
-	{ STATEMENT_SESSION_PRUNE, { V_END }, 1 },
-	{ STATEMENT_TASK_LIST, { V_LATE, V_LAST_ID, V_NULL, V_TEN }, 1 },
-	{ STATEMENT_TASK_GET, { V_TASK }, 1 },
-	{ STATEMENT_TASK_CREATE, { V_NEW, V_TEXT, V_TEXT, V_TRUE }, 1 },
-	{ STATEMENT_TASK_CHANGE,
-	  { V_TASK, V_NULL, V_TRUE, V_TEXT, V_TRUE, V_TEXT, V_TRUE, V_FALSE },
-	  1 },
-	{ STATEMENT_TASK_DELETE, { V_TASK, V_NULL }, 1 },
-};
-
-static const char *value_text(enum value value)
-{
-	switch (value) {
-	case V_SESSION:
-		return fixture_id(&a.principal.session_id);
-	case V_TASK:
-		return fixture_id(&task_id);
-	case V_NEW:
-		return "01234567-89ab-7def-8123-456789abcdef";
-	case V_OLD:
-		return fixture_id(&old_id);
-	case V_HASH:
-		return a.password_hash;
-	case V_TEXT:
-		return "some text";
-	case V_TRUE:
-		return "true";
-	case V_FALSE:
-		return "false";
-	case V_LATE:
-		return "infinity";
-	case V_LAST_ID:
-		return "ffffffff-ffff-ffff-ffff-ffffffffffff";
-	case V_ZERO:
-		return "0";
-	case V_TEN:
-		return "10";
-	case V_END:
-	case V_NULL:
-		break;
-	}
-	return NULL;
-}
-
-static void add_result(FILE *out, const PGresult *res)
-{
-	enum { TIMESTAMPTZ = 1184 };
-
-	fprintf(out, "%s %s rows\n", PQcmdStatus((PGresult *)res),
-		PQresStatus(PQresultStatus(res)));
-	for (int row = 0; row < PQntuples(res); row++)
-		for (int column = 0; column < PQnfields(res); column++)
-			/* Each run has its own now(). */
-			if (PQftype(res, column) != TIMESTAMPTZ)
-				fprintf(out, "%s\n", PQgetvalue(res, row, column));
-}
-
-/* What a user has behind the statement, without the times. */
-static void add_rows(FILE *out, PGconn *conn, const struct uuid *user_id)
-{
-	const char *id = fixture_id(user_id);
-	char *rows =
-		fixture_text(conn,
-			     "select (id, email, name, revision)::text from taskcell.users"
-			     " where id = '%s' union all select (id, title, completed, version)"
-			     "::text from taskcell.tasks where user_id = '%s' union all"
-			     " select (id, epoch, counter, revoked_at is null)::text"
-			     " from taskcell.sessions where user_id = '%s' union all"
-			     " select (password_hash, epoch)::text from taskcell.credentials"
-			     " where user_id = '%s' union all select (id, event, session_id, ip,"
-			     " user_agent, request_id)::text from taskcell.audit"
-			     " where user_id = '%s' order by 1",
-			     id, id, id, id, id);
-
-	fputs(rows, out);
-	free(rows);
-}
-
-/* Runs it and takes it back; returns what it gave and did. */
-static char *run_case(PGconn *conn, const struct user_case *c)
-{
-	const struct statement *s = &statements[c->id];
-	const char *params[11] = { fixture_id(&a.principal.user_id) };
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-	PGresult *res;
-
-	CU_ASSERT_FATAL(out != NULL && s->params >= 1 && s->params <= 11);
-	for (int i = 1; i < s->params; i++)
-		params[i] = value_text(c->values[i - 1]);
-	fixture_exec(conn, "begin");
-	if (conn == ordinary)
-		fixture_int(conn, "select length(set_config('taskcell.user_id', '%s', true))",
-			    params[0]);
-	res = PQexecParams(conn, s->text, s->params, NULL, params, NULL, NULL, 0);
-	if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
-		fail_statement(s, PQerrorMessage(conn));
-	if (strtol(PQcmdTuples(res), NULL, 10) != c->rows)
-		fail_statement(s, "number of rows");
-	add_result(out, res);
-	PQclear(res);
-	add_rows(out, conn, &a.principal.user_id);
-	fclose(out);
-	return text;
-}
-
-/* The policies change nothing: the statement itself names the owner. And the owner only: under
- * nobody's eyes it leaves the other user as it was. */
-static void test_owner_in_the_statement(void)
-{
-	char *before = NULL, *after = NULL;
-	size_t len;
-	FILE *out = open_memstream(&before, &len);
-
-	CU_ASSERT_FATAL(out != NULL);
-	add_rows(out, admin, &b.principal.user_id);
-	fclose(out);
-	for (size_t i = 0; i < ARRAY_LEN(user_cases); i++) {
-		const struct user_case *c = &user_cases[i];
-		char *fenced = run_case(ordinary, c);
-		char *free_of_it;
-
-		fixture_exec(ordinary, "rollback");
-		free_of_it = run_case(admin, c);
-		if (strcmp(fenced, free_of_it) != 0)
-			fail_statement(&statements[c->id], "differs without the policies");
-		out = open_memstream(&after, &len);
-		CU_ASSERT_FATAL(out != NULL);
-		add_rows(out, admin, &b.principal.user_id);
-		fclose(out);
-		if (strcmp(before, after) != 0)
-			fail_statement(&statements[c->id], "reaches another user");
-		fixture_exec(admin, "rollback");
-		free(fenced);
-		free(free_of_it);
-		free(after);
-	}
-	free(before);
-}
-
-static void test_every_user_statement_runs(void)
-{
-	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
-		bool run = false;
-
-		for (size_t j = 0; j < ARRAY_LEN(user_cases); j++)
-			run |= user_cases[j].id == i;
-		if (run != (strcmp(statements[i].scope, "user") == 0))
-			fail_statement(&statements[i], "user_cases and the scope disagree");
-	}
-}
-
 /* --- the fence ------------------------------------------------------------------------------- */
 
 /* What the ordinary role sees, and what it changes, with the settings there are. */
@@ -422,6 +201,8 @@ static void expect_closed(void)
 {
 	CU_ASSERT_EQUAL(fixture_int(ordinary, "select count(*) from taskcell.users"), 0);
 	CU_ASSERT_EQUAL(fixture_int(ordinary, "select count(*) from taskcell.tasks"), 0);
+	CU_ASSERT_EQUAL(fixture_int(ordinary, "select count(*) from taskcell.trash"), 0);
+	CU_ASSERT_EQUAL(fixture_int(ordinary, "select count(*) from taskcell.idempotency"), 0);
 	CU_ASSERT_EQUAL(
 		fixture_int(ordinary,
 			    "with w as (update taskcell.users set revision = 99 returning 1)"
@@ -500,8 +281,6 @@ static CU_TestInfo statement_tests[] = {
 	{ "prepared on the migrated schema", test_prepare },
 	{ "scopes", test_scopes },
 	{ "tables without a policy", test_unfenced },
-	{ "the owner is in the statement", test_owner_in_the_statement },
-	{ "every statement of a user is run", test_every_user_statement_runs },
 	CU_TEST_INFO_NULL,
 };
 
@@ -513,6 +292,7 @@ static CU_TestInfo fence_tests[] = {
 
 static CU_SuiteInfo suites[] = {
 	{ "statements", setup, teardown, NULL, NULL, statement_tests },
+	{ "statements of a user", setup, teardown, NULL, NULL, user_statement_tests },
 	SUITE("catalogue", catalogue_tests),
 	{ "fence", setup, teardown, NULL, NULL, fence_tests },
 	CU_SUITE_INFO_NULL,

@@ -27,13 +27,13 @@ static void test_tables(void)
 		"  then ' fenced' when relrowsecurity or relforcerowsecurity then ' half' else ''"
 		"  end from pg_class where relnamespace = " OURS
 		" and relkind not in ('i', 'I') order by 1",
-		"audit\ncredentials\ninvites\nmigrations\nsessions\ntasks "
-		"fenced\nthrottle\nuser_emails\n"
-		"users fenced\n");
+		"audit\ncredentials\nidempotency fenced\ninvites\nmigrations\nsessions\n"
+		"tasks fenced\nthrottle\ntrash fenced\nuser_emails\nusers fenced\n");
 	expect_rows("select polrelid::regclass || ' ' || count(*) || ' ' || bool_and(polpermissive"
 		    " and polcmd = '*' and polroles = '{0}') from pg_policy group by polrelid"
 		    " order by 1",
-		    "taskcell.tasks 2 true\ntaskcell.users 2 true\n");
+		    "taskcell.idempotency 2 true\ntaskcell.tasks 2 true\ntaskcell.trash 2 true\n"
+		    "taskcell.users 2 true\n");
 	expect_rows("select relname from pg_class where relnamespace = " OURS
 		    " and relpersistence <> 'p'",
 		    "");
@@ -65,9 +65,13 @@ static void test_keys(void)
 		    " and contype = 'f' order by 1",
 		    "taskcell.credentials FOREIGN KEY (user_id) REFERENCES taskcell.users(id)"
 		    " ON DELETE CASCADE\n"
+		    "taskcell.idempotency FOREIGN KEY (user_id) REFERENCES taskcell.users(id)"
+		    " ON DELETE CASCADE\n"
 		    "taskcell.sessions FOREIGN KEY (user_id) REFERENCES taskcell.users(id)"
 		    " ON DELETE CASCADE\n"
 		    "taskcell.tasks FOREIGN KEY (user_id) REFERENCES taskcell.users(id)"
+		    " ON DELETE CASCADE\n"
+		    "taskcell.trash FOREIGN KEY (user_id) REFERENCES taskcell.users(id)"
 		    " ON DELETE CASCADE\n");
 }
 

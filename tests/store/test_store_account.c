@@ -1,6 +1,7 @@
 /* What a person does to the own account. */
 #include "base/base.h"
 
+#include "store/tasks.h"
 #include "store/test_store.h"
 
 /* All that a user has, as text to compare; to be freed. */
@@ -333,19 +334,26 @@ static void test_delete_stale(void)
 
 /* --- export ---------------------------------------------------------------------------------- */
 
+static struct audit_events own_events(const struct account *account,
+				      const struct audit_place *after, int32_t limit)
+{
+	struct audit_events events;
+
+	CU_ASSERT_FATAL(store_audit_list(store, arena, &account->principal, after, limit,
+					 &events) == STORE_OK);
+	return events;
+}
+
 static void test_export(void)
 {
 	const struct client client = fixture_client();
 	struct account account, stranger;
+	struct audit_events events;
 	struct account_export all;
 	struct principal other;
-	struct uuid task_id;
 
 	fixture_account(store, &account);
 	fixture_account(store, &stranger);
-	(void)fixture_task(store, &stranger.principal, "of another");
-	task_id = fixture_task(store, &account.principal, "mine");
-	(void)fixture_task(store, &account.principal, "mine as well");
 	other = another_login(&account);
 	CU_ASSERT(store_session_end(store, &other, &client) == STORE_OK);
 	CU_ASSERT(store_audit_failure(store, AUDIT_LOGIN_FAILED, &other.user_id, "why", &client) ==
@@ -363,24 +371,46 @@ static void test_export(void)
 			all.user.created_at + FIXTURE_ABSOLUTE_S * US_PER_SECOND);
 	CU_ASSERT_EQUAL(all.sessions.sessions[0].session.idle_expires_at,
 			all.user.created_at + FIXTURE_IDLE_S * US_PER_SECOND);
-	CU_ASSERT_EQUAL_FATAL(all.n_tasks, 2);
-	CU_ASSERT(uuid_equal(&all.tasks[0].id, &task_id));
-	CU_ASSERT(uuid_equal(&all.tasks[0].user_id, &all.user.id));
-	CU_ASSERT_STRING_EQUAL(all.tasks[0].title, "mine");
-	CU_ASSERT_PTR_NULL(all.tasks[0].description);
-	CU_ASSERT_EQUAL(all.tasks[1].version, 2);
-	CU_ASSERT(!all.tasks[1].completed && all.tasks[1].completed_at == 0);
-	CU_ASSERT_EQUAL_FATAL(all.n_events, 4);
-	CU_ASSERT_STRING_EQUAL(all.events[0].event, "registered");
-	CU_ASSERT_STRING_EQUAL(all.events[1].event, "login");
-	CU_ASSERT_STRING_EQUAL(all.events[2].event, "logout");
-	CU_ASSERT(all.events[2].has_session);
-	CU_ASSERT(uuid_equal(&all.events[2].session_id, &other.session_id));
-	CU_ASSERT_STRING_EQUAL(all.events[3].event, "login_failed");
-	CU_ASSERT_STRING_EQUAL(all.events[3].detail, "why");
-	CU_ASSERT_STRING_EQUAL(all.events[3].ip, "192.0.2.7");
-	CU_ASSERT(!all.events[3].has_session);
-	CU_ASSERT_EQUAL(all.events[0].at, all.user.created_at);
+	events = own_events(&account, NULL, 10);
+	CU_ASSERT_EQUAL_FATAL(events.n, 4);
+	CU_ASSERT_STRING_EQUAL(events.list[0].event, "registered");
+	CU_ASSERT_STRING_EQUAL(events.list[1].event, "login");
+	CU_ASSERT_STRING_EQUAL(events.list[2].event, "logout");
+	CU_ASSERT(events.list[2].has_session);
+	CU_ASSERT(uuid_equal(&events.list[2].session_id, &other.session_id));
+	CU_ASSERT_STRING_EQUAL(events.list[3].event, "login_failed");
+	CU_ASSERT_STRING_EQUAL(events.list[3].detail, "why");
+	CU_ASSERT_STRING_EQUAL(events.list[3].ip, "192.0.2.7");
+	CU_ASSERT(!events.list[3].has_session);
+	CU_ASSERT_EQUAL(events.list[0].at, all.user.created_at);
+	CU_ASSERT_EQUAL(own_events(&account, &events.last, 10).n, 0);
+}
+
+/* Each event once, also when several are of one time. */
+static void test_audit_pages(void)
+{
+	struct audit_place place = { 0 };
+	struct account account;
+	size_t found = 0;
+
+	fixture_account(store, &account);
+	fixture_exec(admin,
+		     "insert into taskcell.audit (user_id, event, at, detail)"
+		     " select '%s', 'login', timestamptz '2100-01-01' + i / 5 * interval '1 s',"
+		     " i from generate_series(0, 12) i",
+		     fixture_id(&account.principal.user_id));
+	for (;;) {
+		struct audit_events events = own_events(&account, found ? &place : NULL, 3);
+
+		if (events.n == 0)
+			break;
+		for (size_t i = 0; i < events.n; i++)
+			CU_ASSERT(events.list[i].at >= place.at);
+		found += events.n;
+		place = events.last;
+		CU_ASSERT_FATAL(found <= 14);
+	}
+	CU_ASSERT_EQUAL(found, 1 + 13);
 }
 
 CU_TestInfo own_account_tests[] = {
@@ -393,5 +423,6 @@ CU_TestInfo own_account_tests[] = {
 	{ "delete", test_delete },
 	{ "delete, stale", test_delete_stale },
 	{ "export", test_export },
+	{ "audit, page by page", test_audit_pages },
 	CU_TEST_INFO_NULL,
 };

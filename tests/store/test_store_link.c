@@ -12,10 +12,9 @@ static struct account account;
 
 static enum store_result create_in(struct store *s, const char *title)
 {
-	struct new_task create = { .id = uuid_v7(), .title = title };
-	struct task task;
+	struct uuid id = uuid_v7();
 
-	return store_task_create(s, arena, &account.principal, &create, &task);
+	return fixture_create(s, &account.principal, &id, title);
 }
 
 static int64_t tasks_named(const char *title)
@@ -181,21 +180,17 @@ static void test_lost_while_idle(void)
 
 static void run_create(struct racer *racer, void *arg, void *result)
 {
-	struct new_task create = { .id = uuid_v7(), .title = arg };
-	struct task task;
+	struct uuid id = uuid_v7();
 
-	*(enum store_result *)result =
-		store_task_create(racer->store, racer->arena, &account.principal, &create, &task);
+	*(enum store_result *)result = fixture_create(racer->store, &account.principal, &id, arg);
 }
 
 static void run_list(struct racer *racer, void *arg, void *result)
 {
-	struct task_query query = { .limit = 10 };
-	struct task_list list;
+	size_t n;
 
 	(void)arg;
-	*(enum store_result *)result =
-		store_task_list(racer->store, racer->arena, &account.principal, &query, &list);
+	*(enum store_result *)result = fixture_list(racer->store, &account.principal, &n);
 }
 
 static void lock(const char *sql)
@@ -285,8 +280,7 @@ static void test_deadline(void)
 static void test_frozen_server(void)
 {
 	struct store *hasty = hasty_store(300);
-	struct task_query query = { .limit = 1 };
-	struct task_list list;
+	size_t n;
 	pid_t backend;
 	int64_t began;
 
@@ -298,8 +292,7 @@ static void test_frozen_server(void)
 	backend = (pid_t)fixture_int(admin, "select pid " OURS);
 	CU_ASSERT_FATAL(kill(backend, SIGSTOP) == 0);
 	began = clock_monotonic_us();
-	CU_ASSERT(store_task_list(hasty, arena, &account.principal, &query, &list) ==
-		  STORE_UNAVAILABLE);
+	CU_ASSERT(fixture_list(hasty, &account.principal, &n) == STORE_UNAVAILABLE);
 	CU_ASSERT(clock_monotonic_us() - began < 1500 * 1000);
 	CU_ASSERT(store_check(hasty) == STORE_OK);
 	CU_ASSERT(kill(backend, SIGCONT) == 0);
@@ -310,9 +303,8 @@ static void test_frozen_server(void)
 static void test_no_server(void)
 {
 	struct store_options options = fixture_options;
-	struct task_query query = { .limit = 1 };
-	struct task_list list;
 	struct store *lost;
+	size_t n;
 
 	options.conninfo = "host=/nowhere dbname=none user=none";
 	lost = store_open(&options);
@@ -321,8 +313,7 @@ static void test_no_server(void)
 	CU_ASSERT(store_check(lost) == STORE_UNAVAILABLE);
 	CU_ASSERT(store_ready(lost) == STORE_UNAVAILABLE);
 	CU_ASSERT(create_in(lost, "nowhere") == STORE_UNAVAILABLE);
-	CU_ASSERT(store_task_list(lost, arena, &account.principal, &query, &list) ==
-		  STORE_UNAVAILABLE);
+	CU_ASSERT(fixture_list(lost, &account.principal, &n) == STORE_UNAVAILABLE);
 	/* Once, not for each call. */
 	CU_ASSERT_EQUAL(occurrences(log_read(), "event=database_"), 1);
 	log_stop();
@@ -409,8 +400,8 @@ static void test_unfit_schema(void)
 	static const struct {
 		const char *sql, *undo, *message;
 	} cases[] = {
-		{ "update taskcell.migrations set checksum = 'x' || checksum where version = 2",
-		  "update taskcell.migrations set checksum = substr(checksum, 2) where version = 2",
+		{ "update taskcell.migrations set checksum = 'x' || checksum where version = 3",
+		  "update taskcell.migrations set checksum = substr(checksum, 2) where version = 3",
 		  "schema" },
 		{ "insert into taskcell.migrations values (1000, '1000_later', 'x')",
 		  "delete from taskcell.migrations where version = 1000", "schema" },
@@ -418,6 +409,10 @@ static void test_unfit_schema(void)
 		  "alter table taskcell.tasks force row level security", "row-level" },
 		{ "alter table taskcell.users disable row level security",
 		  "alter table taskcell.users enable row level security", "row-level" },
+		{ "alter table taskcell.trash no force row level security",
+		  "alter table taskcell.trash force row level security", "row-level" },
+		{ "alter table taskcell.idempotency no force row level security",
+		  "alter table taskcell.idempotency force row level security", "row-level" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

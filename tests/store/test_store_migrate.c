@@ -57,7 +57,9 @@ static void test_fresh_database(void)
 	log_stop();
 	CU_ASSERT(migrated(options.conninfo) == STORE_OK);
 	CU_ASSERT_STRING_EQUAL(report_text, "0001_accounts_and_tasks applied\n"
-					    "0002_audit_and_invitations applied\nup to date\n");
+					    "0002_audit_and_invitations applied\n"
+					    "0003_tasks_that_cannot_be_lost applied\n"
+					    "up to date\n");
 	CU_ASSERT(store_ready(fresh) == STORE_OK);
 	CU_ASSERT(migrated(options.conninfo) == STORE_OK);
 	CU_ASSERT_STRING_EQUAL(report_text, "up to date\n");
@@ -116,12 +118,15 @@ static void test_dry_run(void)
 	CU_ASSERT_STRING_EQUAL(report_text,
 			       "0001_accounts_and_tasks would be applied\n"
 			       "0002_audit_and_invitations would be applied\n"
+			       "0003_tasks_that_cannot_be_lost would be applied\n"
 			       "role setting lock_timeout would become 2s\n"
 			       "role setting idle_in_transaction_session_timeout would become 10s\n"
 			       "role setting client_connection_check_interval would become 1s\n"
 			       "role setting default_transaction_isolation would become"
 			       " read committed\n"
-			       "role setting plan_cache_mode would become force_generic_plan\n");
+			       "role setting plan_cache_mode would become force_generic_plan\n"
+			       "role setting enable_sort would become off\n"
+			       "role setting jit would become off\n");
 	CU_ASSERT_EQUAL(dry_run(conninfo), 2);
 	CU_ASSERT_EQUAL(fixture_int(conn, nothing), 0);
 	CU_ASSERT(migrated(conninfo) == STORE_OK);
