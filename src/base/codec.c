@@ -201,6 +201,17 @@ static void date_of_days(int64_t days, int *year, int *month, int *day)
 	*year = (int)(yoe + era * 400 + (*month <= 2));
 }
 
+/* The reverse. */
+static int64_t days_of_date(int year, int month, int day)
+{
+	int64_t y = year - (month <= 2);
+	int64_t era = y / 400; /* no year is negative */
+	int64_t yoe = y - era * 400;
+	int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
 static void put_digits(char *out, int n, int value)
 {
 	while (n--) {
@@ -209,15 +220,16 @@ static void put_digits(char *out, int n, int value)
 	}
 }
 
+#define FIRST_US (INT64_C(-62135596800) * US_PER_SECOND)     /* 0001-01-01 */
+#define LAST_US  (INT64_C(253402300800) * US_PER_SECOND - 1) /* end of 9999 */
+
 void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1])
 {
 	const int64_t us_per_day = 86400 * US_PER_SECOND;
-	const int64_t first = INT64_C(-62135596800) * US_PER_SECOND;    /* 0001-01-01 */
-	const int64_t last = INT64_C(253402300800) * US_PER_SECOND - 1; /* end of 9999 */
 	int64_t days, ms;
 	int year, month, day;
 
-	us = us < first ? first : us > last ? last : us;
+	us = us < FIRST_US ? FIRST_US : us > LAST_US ? LAST_US : us;
 	days = us / us_per_day;
 	if (us % us_per_day < 0)
 		days--;
@@ -231,4 +243,80 @@ void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1])
 	put_digits(out + 14, 2, (int)(ms / 60000 % 60));
 	put_digits(out + 17, 2, (int)(ms / 1000 % 60));
 	put_digits(out + 20, 3, (int)(ms % 1000));
+}
+
+/* Exactly two digits, from `least` to `most`. */
+static bool two_digits(const char *text, int least, int most, int *out)
+{
+	int64_t value;
+
+	if (!decimal_parse(text, 2, most, &value) || value < least)
+		return false;
+	*out = (int)value;
+	return true;
+}
+
+bool date_parse(const char *text, size_t len, int64_t *us)
+{
+	int y, m, d, y_after, m_after, d_after;
+	int64_t year, days;
+
+	if (len != 10 || text[4] != '-' || text[7] != '-' || !decimal_parse(text, 4, 9999, &year) ||
+	    year < 1 || !two_digits(text + 5, 1, 12, &m) || !two_digits(text + 8, 1, 31, &d))
+		return false;
+	y = (int)year;
+	days = days_of_date(y, m, d);
+	date_of_days(days, &y_after, &m_after, &d_after);
+	if (d != d_after) /* that month is shorter */
+		return false;
+	*us = days * 86400 * US_PER_SECOND;
+	return true;
+}
+
+/* `.` and digits at `*p`, if they are there. */
+static bool fraction(const char **p, const char *end, int64_t *us)
+{
+	const char *start = *p;
+
+	*us = 0;
+	if (*p == end || **p != '.')
+		return true;
+	for (int64_t unit = US_PER_SECOND / 10; ++*p < end && **p >= '0' && **p <= '9'; unit /= 10)
+		*us += (**p - '0') * unit;
+	return *p > start + 1;
+}
+
+/* `Z`, or hours and minutes with a sign, up to the end. */
+static bool offset(const char *p, const char *end, int64_t *us)
+{
+	int hours, minutes;
+
+	*us = 0;
+	if (end - p == 1)
+		return *p == 'Z' || *p == 'z';
+	if (end - p != 6 || (*p != '+' && *p != '-') || p[3] != ':' ||
+	    !two_digits(p + 1, 0, 23, &hours) || !two_digits(p + 4, 0, 59, &minutes))
+		return false;
+	*us = (hours * 60 + minutes) * 60 * US_PER_SECOND * (*p == '-' ? -1 : 1);
+	return true;
+}
+
+bool rfc3339_parse(const char *text, size_t len, int64_t *us)
+{
+	const char *p = text + 19, *end = text + len;
+	int64_t day, part, ahead, time;
+	int hour, minute, second;
+
+	if (len < 20 || !date_parse(text, 10, &day) || (text[10] != 'T' && text[10] != 't') ||
+	    !two_digits(text + 11, 0, 23, &hour) || text[13] != ':' ||
+	    !two_digits(text + 14, 0, 59, &minute) || text[16] != ':' ||
+	    !two_digits(text + 17, 0, 60, &second) || !fraction(&p, end, &part) ||
+	    !offset(p, end, &ahead))
+		return false;
+	time = (hour * 60 + minute) * 60 + (second == 60 ? 59 : second);
+	time = day + time * US_PER_SECOND + part - ahead;
+	if (time < FIRST_US || time > LAST_US)
+		return false;
+	*us = time;
+	return true;
 }

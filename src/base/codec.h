@@ -47,4 +47,10 @@ bool decimal_parse(const char *text, size_t len, int64_t max, int64_t *out) MUST
  * terminator. Years 0001 to 9999; anything else is held at these ends. */
 void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1]);
 
+/* Reads YYYY-MM-DD of the Gregorian calendar (years 0001 to 9999) as its midnight in UTC. */
+bool date_parse(const char *text, size_t len, int64_t *us) MUST_CHECK;
+/* Reads an RFC 3339 date-time with any offset and fraction (cut to microseconds; a leap second is
+ * the one before it) that is in these years in UTC, too. */
+bool rfc3339_parse(const char *text, size_t len, int64_t *us) MUST_CHECK;
+
 #endif

@@ -24,6 +24,7 @@ struct settings {
 	int64_t keep_connections; /* of the web server, a worker; 0: one request each */
 	bool prepared_statements;
 	const char *run_dir;         /* lock files, the hashing gate */
+	const char *spool_dir;       /* files without a name: large bodies and answers */
 	const char *mount;           /* prefix of every path; "" or "/x" */
 	const char *public_url;      /* scheme, host, port and maybe a path; "": unknown */
 	const char *site_name;       /* as people know it */

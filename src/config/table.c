@@ -33,6 +33,8 @@ const struct key config_keys[] = {
 	  .preset = "512", .help = "connections of the web server that a worker keeps" },
 	{ KEY(run_dir), .type = TYPE_PATH, .min = 1, .max = 4000,
 	  .preset = "/run/taskcell", .help = "folder of lock files" },
+	{ KEY(spool_dir), .type = TYPE_PATH, .flags = RELOADABLE, .min = 1, .max = 4000,
+	  .preset = "/var/tmp", .help = "folder for imports and exports that are under way" },
 	{ KEY(mount), .type = TYPE_MOUNT, .flags = RELOADABLE, .min = 0, .max = 255,
 	  .preset = "", .help = "prefix of every path" },
 	{ KEY(public_url), .type = TYPE_URL, .flags = RELOADABLE, .min = 0, .max = 255,

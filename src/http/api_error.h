@@ -26,12 +26,16 @@
 	X(NOT_FOUND, 404, "not_found", "There is nothing here.")                                   \
 	X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "The method is not allowed here.")        \
 	X(EMAIL_TAKEN, 409, "email_taken", "An account with this e-mail exists already.")          \
+	X(TASK_EXISTS, 409, "task_exists", "There is a task with this id already.")                \
+	X(GONE, 410, "gone", "This is too old to go on from; read everything anew.")               \
 	X(PRECONDITION_FAILED, 412, "precondition_failed",                                         \
 	  "The task has changed since the version that was named.")                                \
 	X(BODY_TOO_LARGE, 413, "body_too_large", "The body is larger than 64 KiB.")                \
 	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type",                                   \
 	  "The body must be application/json.")                                                    \
 	X(VALIDATION_FAILED, 422, "validation_failed", "Some fields are not valid.")               \
+	X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                   \
+	  "This idempotency key was used for another request.")                                    \
 	X(RATE_LIMITED, 429, "rate_limited", "Too many attempts; try again later.")                \
 	X(INTERNAL_ERROR, 500, "internal_error", "Something went wrong on our side.")              \
 	X(HASHING_BUSY, 503, "hashing_busy", "Too many people log in right now; try again soon.")  \

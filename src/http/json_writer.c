@@ -141,6 +141,11 @@ void json_null(struct json_writer *w)
 	append_value(w, "null", 4);
 }
 
+void json_raw(struct json_writer *w, const char *text, size_t len)
+{
+	append_value(w, text, len);
+}
+
 void json_uuid(struct json_writer *w, const struct uuid *uuid)
 {
 	char text[UUID_TEXT_LEN + 3] = { '"' };

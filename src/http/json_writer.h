@@ -24,6 +24,8 @@ void json_key(struct json_writer *, const char *key);
 void json_string(struct json_writer *, const char *value);
 void json_int(struct json_writer *, int64_t value);
 void json_bool(struct json_writer *, bool value);
+/* Bytes that are JSON already. */
+void json_raw(struct json_writer *, const char *text, size_t len);
 void json_null(struct json_writer *);
 void json_uuid(struct json_writer *, const struct uuid *);
 /* Microseconds since 1970 as RFC 3339 with milliseconds. */

@@ -42,6 +42,30 @@ static void write_fields(struct json_writer *w, const struct field_errors *field
 	json_array_close(w);
 }
 
+void problem_json(struct json_writer *w, const struct problem *p)
+{
+	const struct api_error_info *info = api_error_info(p->error);
+
+	json_object_open(w);
+	json_key(w, "type");
+	json_string(w, "about:blank");
+	json_key(w, "title");
+	json_string(w, http_reason(info->status));
+	json_key(w, "status");
+	json_int(w, info->status);
+	json_key(w, "detail");
+	json_string(w, p->detail ? p->detail : info->detail);
+	json_key(w, "code");
+	json_string(w, info->code);
+	json_key(w, "request_id");
+	json_string(w, p->request_id);
+	if (p->fields && p->fields->n)
+		write_fields(w, p->fields);
+	if (p->extra)
+		p->extra(w, p->extra_arg);
+	json_object_close(w);
+}
+
 void problem_write(struct response *r, const struct problem *p)
 {
 	const struct api_error_info *info = api_error_info(p->error);
@@ -50,25 +74,7 @@ void problem_write(struct response *r, const struct problem *p)
 	r->status = info->status;
 	r->content_type = "application/problem+json";
 	write_headers(r, p->error, info);
-
-	buf_reset(&r->body, RESPONSE_BODY_KEEP);
+	response_drop_body(r);
 	json_begin(&w, &r->body);
-	json_object_open(&w);
-	json_key(&w, "type");
-	json_string(&w, "about:blank");
-	json_key(&w, "title");
-	json_string(&w, http_reason(info->status));
-	json_key(&w, "status");
-	json_int(&w, info->status);
-	json_key(&w, "detail");
-	json_string(&w, p->detail ? p->detail : info->detail);
-	json_key(&w, "code");
-	json_string(&w, info->code);
-	json_key(&w, "request_id");
-	json_string(&w, p->request_id);
-	if (p->fields && p->fields->n)
-		write_fields(&w, p->fields);
-	if (p->extra)
-		p->extra(&w, p->extra_arg);
-	json_object_close(&w);
+	problem_json(&w, p);
 }

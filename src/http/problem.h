@@ -17,6 +17,9 @@ struct problem {
 	const void *extra_arg;
 };
 
+/* The document alone, as one value: for a problem that is part of an answer. */
+void problem_json(struct json_writer *, const struct problem *);
+
 /* Sets status, content type and body; also WWW-Authenticate on 401 (RFC 6750, 3) and Retry-After: 1
  * on 503. What the body held before is dropped, headers that were added stay. */
 void problem_write(struct response *, const struct problem *);

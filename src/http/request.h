@@ -18,12 +18,14 @@ enum http_method {
 
 enum body_state {
 	BODY_COMPLETE,
-	BODY_TOO_LARGE, /* longer than REQUEST_BODY_MAX; what was read is thrown away */
+	BODY_TOO_LARGE, /* longer than its path allows; what was read is thrown away */
 	BODY_CUT,       /* ended before its declared length: nothing may come of this request */
+	BODY_LOST,      /* there was no room to keep it: the fault is ours */
 };
 
 enum {
 	REQUEST_BODY_MAX = 64 * 1024,
+	REQUEST_IMPORT_MAX = 64 * 1024 * 1024, /* of .../tasks/import; kept in a file, mapped */
 	REQUEST_ID_MAX = 64,
 };
 
@@ -36,6 +38,8 @@ struct request {
 	const char *if_match;
 	const char *if_none_match;
 	const char *prefer;
+	const char *accept;
+	const char *idempotency_key;
 	const char *user_agent;    /* any bytes */
 	const char *remote_addr;   /* never NULL; any bytes */
 	const char *forwarded_for; /* X-Forwarded-For; any bytes */
@@ -45,7 +49,7 @@ struct request {
 	const char *request_method; /* Access-Control-Request-Method, of a preflight */
 	const char *request_id;     /* never NULL: the web server's, or made here */
 	enum body_state body_state;
-	const char *body; /* body_len bytes and a terminator; "" when there is none */
+	const char *body; /* body_len bytes and a terminator, read-only; "" when there is none */
 	size_t body_len;
 };
 
@@ -56,6 +60,8 @@ const char *http_method_name(enum http_method);
 
 /* True when the preference `name` with `value` stands in a Prefer header (RFC 7240). */
 bool prefer_has(const char *header, const char *name, const char *value) MUST_CHECK;
+/* Reads a preference whose value is a whole number, such as `wait=25`. */
+bool prefer_number(const char *header, const char *name, int64_t *out) MUST_CHECK;
 
 enum media_type {
 	MEDIA_NONE, /* absent or empty */
@@ -63,6 +69,11 @@ enum media_type {
 	MEDIA_MERGE_PATCH,
 	MEDIA_OTHER,
 };
+/* Of the media types offered (such as "application/json", "text/csv"), the index of the one that an
+ * Accept header prefers (RFC 9110, 12.5.1: q, then the more exact range, then the order of the
+ * offer); the first when there is no header or nothing fits. Parameters but q are not looked at. */
+size_t accept_choose(const char *header, const char *const *offered, size_t n) MUST_CHECK;
+
 /* The media type of a Content-Type header, parameters ignored, letters in either case. */
 enum media_type media_type_of(const char *content_type);
 
@@ -76,5 +87,7 @@ struct if_match {
 	int64_t versions[IF_MATCH_MAX];
 };
 bool if_match_parse(const char *header, struct if_match *out) MUST_CHECK;
+/* The same of If-None-Match (13.1.2); without a header nothing matches, and `any` is `*` alone. */
+bool if_none_match_parse(const char *header, struct if_match *out) MUST_CHECK;
 
 #endif

@@ -3,20 +3,52 @@
 #include "http/response.h"
 
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "base/secret.h"
+#include "base/spool.h"
 
 void response_init(struct response *r)
 {
-	*r = (struct response){ .status = 0 };
+	*r = (struct response){ .spill_fd = -1 };
 	buf_init(&r->headers, RESPONSE_HEADERS_MAX);
 	buf_init(&r->body, RESPONSE_BODY_MAX);
 }
 
 void response_free(struct response *r)
 {
+	response_drop_body(r);
 	buf_free(&r->headers);
 	buf_free(&r->body);
+}
+
+void response_drop_body(struct response *r)
+{
+	secret_wipe(r->body.data, r->body.len); /* may hold tokens */
+	buf_reset(&r->body, RESPONSE_BODY_KEEP);
+	if (r->spill_fd >= 0)
+		(void)close(r->spill_fd);
+	r->spill_fd = -1;
+	r->spill_len = 0;
+}
+
+bool response_spill(struct response *r, const char *dir)
+{
+	if (r->body.len <= RESPONSE_SPILL)
+		return true;
+	if (r->spill_fd < 0)
+		r->spill_fd = spool_open(dir);
+	if (r->spill_fd < 0 || !spool_write(r->spill_fd, r->body.data, r->body.len))
+		return false;
+	r->spill_len += (int64_t)r->body.len;
+	secret_wipe(r->body.data, r->body.len);
+	r->body.len = 0;
+	return true;
+}
+
+int64_t response_length(const struct response *r)
+{
+	return r->spill_len + (int64_t)r->body.len;
 }
 
 void response_reset(struct response *r)
@@ -24,8 +56,7 @@ void response_reset(struct response *r)
 	r->status = 0;
 	r->content_type = NULL;
 	buf_reset(&r->headers, RESPONSE_HEADERS_MAX);
-	secret_wipe(r->body.data, r->body.len); /* may hold tokens */
-	buf_reset(&r->body, RESPONSE_BODY_KEEP);
+	response_drop_body(r);
 }
 
 static bool has_control(const char *s)
@@ -60,6 +91,7 @@ const char *http_reason(int status)
 		{ 200, "OK" },
 		{ 201, "Created" },
 		{ 204, "No Content" },
+		{ 207, "Multi-Status" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
@@ -67,6 +99,7 @@ const char *http_reason(int status)
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
 		{ 409, "Conflict" },
+		{ 410, "Gone" },
 		{ 412, "Precondition Failed" },
 		{ 413, "Content Too Large" },
 		{ 415, "Unsupported Media Type" },

@@ -4,22 +4,30 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/codec.h"
+#include "base/log.h"
 #include "base/random.h"
+#include "base/secret.h"
+#include "base/spool.h"
 
 enum {
 	DRAIN_MAX = 16 * 1024 *
 		    1024, /* of a body that is too long, so that the peer reads our answer */
 	GENERATED_ID_BYTES = 16,
 	FORWARDED_MAX = 1024, /* more than any chain of proxies that are trusted */
-	TAGS_MAX = 8 * 1024,
+	LIST_MAX = 8 * 1024,  /* of tags, or of media types */
 	COOKIE_MAX = 8 * 1024,
-	WORD_MAX = 300, /* of an origin: scheme, host and port */
+	WORD_MAX = 300,    /* of an origin: scheme, host and port */
+	PIECE = 64 * 1024, /* of a file, on its way */
 };
 
 struct fcgi {
 	int listen_fd;
+	const char *spool_dir;
 	size_t keep;
 	size_t kept;            /* connections that are open between requests */
 	FCGX_Request *current;  /* whose request is being answered */
@@ -27,7 +35,7 @@ struct fcgi {
 	FCGX_Request *requests; /* keep + 1: one is always free for the listener */
 };
 
-struct fcgi *fcgi_open(int listen_fd, size_t keep)
+struct fcgi *fcgi_open(int listen_fd, size_t keep, const char *spool_dir)
 {
 	struct fcgi *f = calloc(1, sizeof(*f));
 	bool ok;
@@ -35,6 +43,7 @@ struct fcgi *fcgi_open(int listen_fd, size_t keep)
 	if (!f)
 		return NULL;
 	f->listen_fd = listen_fd;
+	f->spool_dir = spool_dir;
 	f->keep = keep;
 	f->polled = calloc(keep + 1, sizeof(FCGX_Request *));
 	f->requests = calloc(keep + 1, sizeof(FCGX_Request));
@@ -80,6 +89,22 @@ size_t fcgi_poll_set(struct fcgi *f, struct pollfd *fds)
 		fds[n] = (struct pollfd){ .fd = f->requests[i].ipcFd, .events = POLLIN };
 		f->polled[n++] = &f->requests[i];
 	}
+	return n;
+}
+
+size_t fcgi_wait_set(struct fcgi *f, struct pollfd *fds)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i <= f->keep; i++) {
+		const FCGX_Request *c = &f->requests[i];
+
+		/* of the request's own only the end counts, which is always told */
+		if (c->ipcFd >= 0)
+			fds[n++] = (struct pollfd){ .fd = c->ipcFd,
+						    .events = c == f->current ? 0 : POLLIN };
+	}
+	fds[n++] = (struct pollfd){ .fd = f->listen_fd, .events = POLLIN };
 	return n;
 }
 
@@ -135,7 +160,10 @@ static void take_param(struct params *p, const char *name, size_t len, const cha
 		{ ROW("HTTP_IF_MATCH"), &p->r->if_match, 0, REPEAT_LIST, true },
 		{ ROW("HTTP_PREFER"), &p->r->prefer, 0, REPEAT_LIST, false },
 		{ ROW("HTTP_USER_AGENT"), &p->r->user_agent, 0, REPEAT_FIRST, false },
-		{ ROW("HTTP_IF_NONE_MATCH"), &p->r->if_none_match, TAGS_MAX, REPEAT_LIST, false },
+		{ ROW("HTTP_IF_NONE_MATCH"), &p->r->if_none_match, LIST_MAX, REPEAT_LIST, false },
+		/* a key that is too long must not be taken for none */
+		{ ROW("HTTP_IDEMPOTENCY_KEY"), &p->r->idempotency_key, 0, REPEAT_LIST, true },
+		{ ROW("HTTP_ACCEPT"), &p->r->accept, LIST_MAX, REPEAT_LIST, false },
 		{ ROW("HTTP_X_FORWARDED_FOR"), &p->r->forwarded_for, FORWARDED_MAX, REPEAT_RIGHT,
 		  false },
 		{ ROW("HTTP_COOKIE"), &p->r->cookie, COOKIE_MAX, REPEAT_FIRST, false },
@@ -205,38 +233,137 @@ static void split_uri(struct arena *a, const char *uri, const char *mount, struc
 		r->path = arena_strndup(a, uri + mount_len, path_len - mount_len);
 }
 
+/* Any other body is small. Whoever spells this path with escapes may import 64 KiB. */
+static bool is_import(const struct request *r)
+{
+	static const char end[] = "/tasks/import";
+	size_t len = strlen(r->path), end_len = sizeof(end) - 1;
+
+	if (len > 0 && r->path[len - 1] == '/')
+		len--;
+	return r->method == HTTP_POST && len >= end_len &&
+	       !memcmp(r->path + len - end_len, end, end_len);
+}
+
+/* Where a body is being read to. */
+struct intake {
+	FCGX_Stream *in;
+	int64_t declared; /* -1: unknown */
+	int64_t limit;
+	int64_t total; /* bytes read */
+	char *start;   /* the first ones, up to REQUEST_BODY_MAX + 1, on the arena */
+	int fd;        /* of the file that holds all of them; -1 */
+	bool lost;     /* the file cannot hold them */
+};
+
+static bool is_long(const struct intake *t)
+{
+	return t->declared > REQUEST_BODY_MAX || (t->declared < 0 && t->total > REQUEST_BODY_MAX);
+}
+
+static bool is_too_long(const struct intake *t)
+{
+	return t->declared > t->limit || (t->declared < 0 && t->total > t->limit);
+}
+
+static void keep_piece(struct intake *t, const char *bytes, size_t len)
+{
+	if (t->lost || spool_write(t->fd, bytes, len))
+		return;
+	log_message(LOG_ERROR, "spool", "a body cannot be kept: %s", strerror(errno));
+	t->lost = true;
+}
+
+/* The rest of a body whose start fills its place on the arena: into a file, if it may be as long as
+ * that. What is too long is read on a while, so that the peer reads our answer. */
+static void read_rest(struct intake *t, const char *spool_dir)
+{
+	bool keep = is_long(t) && !is_too_long(t);
+	char piece[PIECE];
+	int64_t most;
+	size_t n;
+
+	if (keep) {
+		t->fd = spool_open(spool_dir);
+		if (t->fd < 0)
+			log_message(LOG_ERROR, "spool", "%s: %s", spool_dir, strerror(errno));
+		t->lost = t->fd < 0;
+		keep_piece(t, t->start, (size_t)t->total);
+	}
+	most = keep && !t->lost ? t->limit + DRAIN_MAX : DRAIN_MAX;
+	do {
+		n = (size_t)FCGX_GetStr(piece, sizeof(piece), t->in);
+		t->total += (int64_t)n;
+		if (keep && t->total <= t->limit)
+			keep_piece(t, piece, n);
+	} while (n && t->total < most);
+	secret_wipe(piece, sizeof(piece));
+}
+
+struct mapping {
+	void *p;
+	size_t len;
+};
+
+static void unmap(void *object)
+{
+	const struct mapping *m = object;
+
+	(void)munmap(m->p, m->len);
+}
+
+/* The file as memory, with a NUL behind it, until the arena is reset. */
+static const char *map_body(struct intake *t, struct arena *a)
+{
+	struct mapping *m = arena_alloc(a, sizeof(*m));
+
+	keep_piece(t, "", 1);
+	if (t->lost)
+		return "";
+	m->len = (size_t)t->total + 1;
+	m->p = mmap(NULL, m->len, PROT_READ, MAP_PRIVATE, t->fd, 0);
+	if (m->p == MAP_FAILED) {
+		log_message(LOG_ERROR, "spool", "a body cannot be mapped: %s", strerror(errno));
+		t->lost = true;
+		return "";
+	}
+	arena_defer(a, unmap, m);
+	return m->p;
+}
+
 /* Reads the body to its end, whatever its length: only then is it known whether the request was
  * whole, since the library takes a lost connection for an end. */
-static void read_body(FCGX_Stream *in, struct arena *a, const char *content_length,
+static void read_body(struct fcgi *f, struct arena *a, const char *content_length,
 		      struct request *r)
 {
+	struct intake t = { .in = f->current->in, .declared = -1, .fd = -1 };
+	size_t cap = REQUEST_BODY_MAX;
 	bool readable = true;
-	int64_t declared = -1;
-	size_t cap = REQUEST_BODY_MAX, total, n;
-	char *body, drain[4096];
 
 	if (content_length)
-		readable =
-			decimal_parse(content_length, strlen(content_length), INT64_MAX, &declared);
-	if (declared >= 0 && declared < REQUEST_BODY_MAX)
-		cap = (size_t)declared;
-	body = arena_alloc(a, cap + 2);     /* one byte too many shows, and the end */
-	arena_wipe_later(a, body, cap + 2); /* may hold a password */
-	total = (size_t)FCGX_GetStr(body, (int)cap + 1, in);
-	for (n = total; n && total > cap && total < DRAIN_MAX; total += n)
-		n = (size_t)FCGX_GetStr(drain, sizeof(drain), in);
+		readable = decimal_parse(content_length, strlen(content_length), INT64_MAX,
+					 &t.declared);
+	if (t.declared >= 0 && t.declared < REQUEST_BODY_MAX)
+		cap = (size_t)t.declared;
+	t.limit = is_import(r) ? REQUEST_IMPORT_MAX : REQUEST_BODY_MAX;
+	t.start = arena_alloc(a, cap + 2);     /* one byte too many shows, and the end */
+	arena_wipe_later(a, t.start, cap + 2); /* may hold a password */
+	t.total = FCGX_GetStr(t.start, (int)cap + 1, t.in);
+	if (t.total > (int64_t)cap)
+		read_rest(&t, f->spool_dir);
 	r->body = "";
-	if (declared > REQUEST_BODY_MAX || (declared < 0 && total > REQUEST_BODY_MAX)) {
+	if (is_too_long(&t)) {
 		r->body_state = BODY_TOO_LARGE;
-	} else if (!readable || FCGX_GetError(in) != 0 ||
-		   (declared >= 0 && (uint64_t)declared != total)) {
+	} else if (!readable || FCGX_GetError(t.in) != 0 ||
+		   (t.declared >= 0 && t.declared != t.total)) {
 		r->body_state = BODY_CUT;
 	} else {
-		r->body_state = BODY_COMPLETE;
-		body[total] = '\0';
-		r->body = body;
-		r->body_len = total;
+		r->body = t.fd < 0 ? t.start : map_body(&t, a);
+		r->body_state = t.lost ? BODY_LOST : BODY_COMPLETE;
+		r->body_len = t.lost ? 0 : (size_t)t.total;
 	}
+	if (t.fd >= 0)
+		(void)close(t.fd);
 }
 
 static FCGX_Request *free_request(struct fcgi *f)
@@ -271,32 +398,65 @@ enum fcgi_result fcgi_accept(struct fcgi *f, size_t entry, struct arena *a, cons
 		r->remote_addr = "";
 	if (p.uri)
 		split_uri(a, p.uri, mount, r);
-	read_body(c->in, a, p.content_length, r);
+	read_body(f, a, p.content_length, r);
 	return FCGI_REQUEST;
+}
+
+/* False when the file does not hold what it should. */
+static bool send_spilled(FCGX_Stream *out, const struct response *response)
+{
+	char piece[PIECE];
+	int64_t at = 0;
+
+	while (at < response->spill_len && FCGX_GetError(out) == 0) {
+		int64_t left = response->spill_len - at;
+		size_t want = left < PIECE ? (size_t)left : PIECE;
+		ssize_t n = pread(response->spill_fd, piece, want, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			log_message(LOG_ERROR, "spool", "an answer is lost: %s",
+				    n < 0 ? strerror(errno) : "its file is too short");
+			return false;
+		}
+		FCGX_PutStr(piece, (int)n, out);
+		at += n;
+	}
+	return true;
 }
 
 void fcgi_send(struct fcgi *f, const struct request *request, const struct response *response)
 {
 	FCGX_Request *c = f->current;
+	bool whole = true;
 	char head[256];
 	int len;
 
+	f->current = NULL;
 	len = snprintf(head, sizeof(head), "Status: %d %s\r\n", response->status,
 		       http_reason(response->status));
 	FCGX_PutStr(head, len, c->out);
 	if (response->content_type) {
-		len = snprintf(head, sizeof(head), "Content-Type: %s\r\nContent-Length: %zu\r\n",
-			       response->content_type, response->body.len);
+		len = snprintf(head, sizeof(head),
+			       "Content-Type: %s\r\nContent-Length: %" PRId64 "\r\n",
+			       response->content_type, response_length(response));
 		FCGX_PutStr(head, len, c->out);
 	}
 	FCGX_PutStr(response->headers.data, (int)response->headers.len, c->out);
 	FCGX_PutStr("\r\n", 2, c->out);
-	if (response->content_type && request->method != HTTP_HEAD)
-		FCGX_PutStr(response->body.data, (int)response->body.len, c->out);
+	if (response->content_type && request->method != HTTP_HEAD) {
+		whole = send_spilled(c->out, response);
+		if (whole)
+			FCGX_PutStr(response->body.data, (int)response->body.len, c->out);
+	}
 	/* What was not read whole would be taken for the next request. */
 	if (f->kept == f->keep || request->body_state == BODY_CUT ||
 	    request->body_state == BODY_TOO_LARGE)
 		c->keepConnection = 0;
-	FCGX_Finish_r(c);
+	if (whole)
+		FCGX_Finish_r(c);
+	else
+		FCGX_Free(c, 1); /* without the record that says it is whole */
 	f->kept += c->ipcFd >= 0;
 }

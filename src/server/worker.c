@@ -66,8 +66,10 @@ static void install_signals(bool alone)
 
 /* Everything a worker owns. */
 struct world {
-	struct app app;
-	struct gate gate;
+	struct app app; /* first, so that pause_request() finds the rest */
+	const struct worker *worker;
+	struct gate gate, waiting;
+	struct pollfd *wait_fds; /* of fcgi_wait_set(), and the lifeline */
 	struct arena *arena;
 	struct response response;
 	struct fcgi *fcgi;
@@ -80,18 +82,45 @@ static void world_free(struct world *w)
 	store_close(w->app.store);
 	keys_free(w->app.keys);
 	gate_close(&w->gate);
+	gate_close(&w->waiting);
+	free(w->wait_fds);
 	response_free(&w->response);
 	arena_free(w->arena);
 }
 
-static bool gate_start(struct gate *g, const struct settings *s)
+static bool gate_start(struct gate *g, const char *dir, const char *name, int slots)
 {
-	char path[4096];
+	char path[4096 + 32];
 
-	(void)snprintf(path, sizeof(path), "%s/hashing.lock", s->run_dir);
-	if (gate_open(g, path, (int)s->scrypt_concurrency))
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (gate_open(g, path, slots))
 		return true;
 	log_message(LOG_ERROR, "worker", "cannot open %s: %s", path, strerror(errno));
+	return false;
+}
+
+/* How many workers may wait for changes: a quarter, but one always. */
+static int wait_slots(const struct worker *worker)
+{
+	int workers = worker->alone ? 1 : (int)worker->settings->workers;
+
+	return workers >= 4 ? workers / 4 : 1;
+}
+
+static bool gates_start(struct world *w, const struct worker *worker)
+{
+	const struct settings *s = worker->settings;
+
+	return gate_start(&w->gate, s->run_dir, "hashing.lock", (int)s->scrypt_concurrency) &&
+	       gate_start(&w->waiting, s->run_dir, "waiting.lock", wait_slots(worker));
+}
+
+/* Else the first large request would be the one to tell. */
+static bool spool_is_fit(const char *dir)
+{
+	if (access(dir, W_OK | X_OK) == 0)
+		return true;
+	log_message(LOG_ERROR, "worker", "cannot make files in %s: %s", dir, strerror(errno));
 	return false;
 }
 
@@ -130,6 +159,64 @@ static void app_set_site(struct world *w, const char *public_url)
 	w->app.cookie_secure = strncmp(public_url, "https:", 6) == 0;
 }
 
+/* With a descriptor ready, ppoll returns before it looks at signals: under steady load TERM would
+ * wait for ever. Without descriptors it looks. */
+static void take_signals(const sigset_t *open)
+{
+	const struct timespec at_once = { 0 };
+
+	(void)ppoll(NULL, 0, &at_once, open);
+	if (reopen_wanted && !log_reopen())
+		log_message(LOG_ERROR, "worker", "cannot reopen the log: %s", strerror(errno));
+	reopen_wanted = 0;
+}
+
+/* The time of the request at hand counts from `from`, which may be to come. */
+static void start_deadline(struct world *w, int64_t from)
+{
+	int64_t timeout = w->worker->settings->request_timeout, ahead = from - clock_monotonic_us();
+
+	slot_set_since(w->worker->slot, from);
+	/* in time to say so before the master thinks we are stuck */
+	store_limit(w->app.store, from + timeout * US_PER_SECOND * 3 / 4);
+	if (w->worker->alone)
+		(void)alarm((unsigned)(timeout + (ahead > 0 ? ahead / US_PER_SECOND + 1 : 0)));
+}
+
+static struct timespec timespec_of(int64_t us)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(us / US_PER_SECOND),
+		.tv_nsec = (long)(us % US_PER_SECOND * 1000),
+	};
+}
+
+/* struct app's `pause`. False also when somebody needs this worker: it has kept connections that no
+ * sibling can serve, the peer has gone, or the workers are so few that one of them is more than a
+ * quarter and new connections find nobody else. */
+static bool pause_request(struct app *app, int ms)
+{
+	struct world *w = (struct world *)app;
+	const struct timespec ts = timespec_of((int64_t)ms * 1000);
+	size_t n = fcgi_wait_set(w->fcgi, w->wait_fds);
+	struct pollfd *fds = w->wait_fds;
+	sigset_t open;
+
+	start_deadline(w, clock_monotonic_us() + (int64_t)ms * 1000);
+	if (!w->worker->alone && w->worker->settings->workers >= 4)
+		n--; /* not the listener, which the others watch */
+	fds[n++] = (struct pollfd){ .fd = w->worker->lifeline, .events = POLLIN };
+	sigemptyset(&open);
+	if (ppoll(fds, n, &ts, &open) < 0 && errno != EINTR)
+		fatal("ppoll: %s", strerror(errno));
+	take_signals(&open);
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i].revents)
+			return false;
+	}
+	return !drain_wanted && !leave_wanted;
+}
+
 static bool app_make(struct world *w, const struct worker *worker)
 {
 	const struct settings *s = worker->settings;
@@ -159,6 +246,9 @@ static bool app_make(struct world *w, const struct worker *worker)
 		.throttle_address_per_minute = s->throttle_address_per_minute,
 		.site_name = s->site_name,
 		.cors_origins = s->cors_origins,
+		.spool_dir = s->spool_dir,
+		.waiting = &w->waiting,
+		.pause = pause_request,
 	};
 	app_set_site(w, s->public_url);
 	/* the list has been read once before, when the settings were checked */
@@ -168,15 +258,20 @@ static bool app_make(struct world *w, const struct worker *worker)
 /* EXIT_SUCCESS, or the status to leave with. */
 static int world_make(struct world *w, const struct worker *worker)
 {
-	*w = (struct world){ .gate = { .fd = -1, .held = -1 } };
+	size_t keep = (size_t)worker->settings->keep_connections;
+
+	*w = (struct world){ .worker = worker,
+			     .gate = { .fd = -1, .held = -1 },
+			     .waiting = { .fd = -1, .held = -1 } };
 	response_init(&w->response);
 	w->arena = arena_new(ARENA_CEILING);
 	if (!app_make(w, worker))
 		return EXIT_UNFIT;
-	if (!gate_start(&w->gate, worker->settings))
+	if (!gates_start(w, worker) || !spool_is_fit(worker->settings->spool_dir))
 		return EXIT_FAILURE;
-	w->fcgi = fcgi_open(worker->listen_fd, (size_t)worker->settings->keep_connections);
-	if (!w->fcgi)
+	w->wait_fds = calloc(keep + 3, sizeof(*w->wait_fds));
+	w->fcgi = fcgi_open(worker->listen_fd, keep, worker->settings->spool_dir);
+	if (!w->wait_fds || !w->fcgi)
 		return EXIT_FAILURE;
 	/* A database that is down may come back; one that is wrong will stay so. */
 	return store_check(w->app.store) == STORE_UNFIT ? EXIT_UNFIT : EXIT_SUCCESS;
@@ -184,15 +279,13 @@ static int world_make(struct world *w, const struct worker *worker)
 
 static bool serve_one(struct world *w, const struct worker *worker, size_t entry)
 {
-	int64_t timeout = worker->settings->request_timeout, now = clock_monotonic_us();
-	unsigned limit = worker->alone ? (unsigned)timeout : 0;
+	int64_t now = clock_monotonic_us();
 	struct request request;
 	enum fcgi_result r;
 
 	slot_set_state(worker->slot, SLOT_READING, now);
-	/* in time to say so before the master thinks we are stuck */
-	store_limit(w->app.store, now + timeout * US_PER_SECOND * 3 / 4);
-	(void)alarm(limit);
+	start_deadline(w, now);
+	store_reset(w->app.store);
 	r = fcgi_accept(w->fcgi, entry, w->arena, w->app.mount, &request);
 	if (r == FCGI_REQUEST) {
 		slot_set_state(worker->slot, SLOT_RUNNING, clock_monotonic_us());
@@ -217,18 +310,6 @@ static int64_t request_limit(int64_t max)
 
 	random_bytes(&chance, sizeof(chance));
 	return max ? max - chance % (max / 8 + 1) : 0;
-}
-
-/* With a descriptor ready, ppoll returns before it looks at signals: under steady load TERM would
- * wait for ever. Without descriptors it looks. */
-static void take_signals(const sigset_t *open)
-{
-	const struct timespec at_once = { 0 };
-
-	(void)ppoll(NULL, 0, &at_once, open);
-	if (reopen_wanted && !log_reopen())
-		log_message(LOG_ERROR, "worker", "cannot reopen the log: %s", strerror(errno));
-	reopen_wanted = 0;
 }
 
 /* What waits in the listener's queue, when its socket is about to go. */
@@ -263,12 +344,8 @@ static bool wait_for_work(struct pollfd *fds, size_t n, const struct worker *wor
 			  const struct leaving *leaving, const sigset_t *open)
 {
 	int64_t left = leaving->until - clock_monotonic_us();
-	struct timespec ts = { 0 };
+	const struct timespec ts = timespec_of(left > 0 ? left : 0);
 
-	if (leaving->on && left > 0) {
-		ts.tv_sec = (time_t)(left / US_PER_SECOND);
-		ts.tv_nsec = (long)(left % US_PER_SECOND * 1000);
-	}
 	fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
 	if (ppoll(fds, n + 1, leaving->on ? &ts : NULL, open) < 0 && errno != EINTR)
 		fatal("ppoll: %s", strerror(errno));

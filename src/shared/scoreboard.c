@@ -32,6 +32,11 @@ void scoreboard_free(struct slot *slots, size_t n)
 	(void)munmap(slots, n * sizeof(*slots));
 }
 
+void slot_set_since(struct slot *slot, int64_t since)
+{
+	STORE(slot->since, since);
+}
+
 void slot_set_state(struct slot *slot, enum slot_state state, int64_t now)
 {
 	bool was_running = LOAD(slot->state) == SLOT_RUNNING;
@@ -40,7 +45,7 @@ void slot_set_state(struct slot *slot, enum slot_state state, int64_t now)
 		STORE(slot->served, LOAD(slot->served) + 1);
 	if (state == SLOT_READING) {
 		slot_set_request(slot, SLOT_NO_ROUTE, "");
-		STORE(slot->since, now);
+		slot_set_since(slot, now);
 	}
 	atomic_store_explicit(&slot->state, state, memory_order_release);
 }

@@ -21,8 +21,8 @@ enum {
 
 struct slot {
 	_Atomic int state;
-	_Atomic int route;       /* row of the dispatch table, or SLOT_NO_ROUTE */
-	_Atomic int64_t since;   /* monotonic microseconds at which READING began */
+	_Atomic int route;     /* row of the dispatch table, or SLOT_NO_ROUTE */
+	_Atomic int64_t since; /* from when, in monotonic microseconds, the request's time counts */
 	_Atomic uint64_t served; /* requests since the slot's process began */
 	_Atomic char request_id[SLOT_REQUEST_ID];
 };
@@ -33,6 +33,8 @@ void scoreboard_free(struct slot *, size_t n);
 
 /* By the worker. */
 void slot_set_state(struct slot *, enum slot_state, int64_t now);
+/* Its time counts from then on, which READING sets to its begin. */
+void slot_set_since(struct slot *, int64_t since);
 void slot_set_request(struct slot *, int route, const char *request_id);
 
 /* By the master: a copy with the request id terminated and reduced to printable characters. */

@@ -70,7 +70,7 @@ static char *signature(struct arena *a, const char *text, size_t len)
 
 static const char *text_of(const struct reading *payload, const char *name)
 {
-	const struct member *m = reference_find(payload, name);
+	const struct member *m = reference_find(&payload->body, name);
 
 	CHECK(m && m->value.kind == VALUE_TEXT && strlen(m->value.text) == m->value.len);
 	return m->value.text;
@@ -78,7 +78,7 @@ static const char *text_of(const struct reading *payload, const char *name)
 
 static int64_t time_of(const struct reading *payload, const char *name)
 {
-	const struct member *m = reference_find(payload, name);
+	const struct member *m = reference_find(&payload->body, name);
 	int64_t n;
 
 	CHECK(m && m->value.kind == VALUE_NUMBER);

@@ -130,38 +130,38 @@ static bool read_number(struct reader *r, struct value *v)
 	return true;
 }
 
-static bool read_member(struct reader *r, struct member ***end, struct member *first)
+/* The name of a member, which may have been in `first` and so on before, and what follows it. */
+static bool read_name(struct reader *r, struct member *m, const struct member *first)
 {
-	struct member *m = arena_alloc(r->arena, sizeof(*m));
-
 	if (!read_string(r, &m->name, &m->len))
 		return false;
 	for (; first; first = first->next)
 		if (first->len == m->len && !memcmp(first->name, m->name, m->len))
 			r->out->has_duplicate = true;
 	r->out->members++;
-	**end = m;
-	*end = &m->next;
 	skip_white(r);
 	if (*r->p++ != ':')
 		return false;
 	skip_white(r);
-	return read_value(r, &m->value);
+	return true;
 }
 
-/* Reads what stands between `open` and `close`; `first` gets the members of an object. */
-static bool read_container(struct reader *r, char close, struct member **first)
+static bool read_container(struct reader *r, struct value *v)
 {
-	struct member **end = first;
-	struct value element;
+	bool object = *r->p++ == '{';
+	char close = object ? '}' : ']';
+	struct member *first = NULL, **end = &first;
 
 	if (++r->depth > r->out->depth)
 		r->out->depth = r->depth;
-	r->p++;
 	skip_white(r);
 	while (*r->p != close) {
-		if (!(close == '}' ? read_member(r, &end, *first) : read_value(r, &element)))
+		struct member *m = arena_alloc(r->arena, sizeof(*m));
+
+		if ((object && !read_name(r, m, first)) || !read_value(r, &m->value))
 			return false;
+		*end = m;
+		end = &m->next;
 		skip_white(r);
 		if (*r->p == close)
 			break;
@@ -173,6 +173,7 @@ static bool read_container(struct reader *r, char close, struct member **first)
 	}
 	r->p++;
 	r->depth--;
+	v->inner = first;
 	return true;
 }
 
@@ -186,7 +187,6 @@ static bool read_value(struct reader *r, struct value *v)
 		{ "true", { .kind = VALUE_FLAG, .flag = true } },
 		{ "false", { .kind = VALUE_FLAG } },
 	};
-	struct member *inner = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strncmp(r->p, words[i].word, strlen(words[i].word)) != 0)
@@ -195,14 +195,15 @@ static bool read_value(struct reader *r, struct value *v)
 		*v = words[i].value;
 		return true;
 	}
-	v->kind = *r->p == '"'                   ? VALUE_TEXT
-		  : *r->p == '{' || *r->p == '[' ? VALUE_CONTAINER
-						 : VALUE_NUMBER;
+	*v = (struct value){ .kind = *r->p == '"'   ? VALUE_TEXT
+				     : *r->p == '{' ? VALUE_OBJECT
+				     : *r->p == '[' ? VALUE_ARRAY
+						    : VALUE_NUMBER };
 	if (v->kind == VALUE_TEXT)
 		return read_string(r, &v->text, &v->len);
 	if (v->kind == VALUE_NUMBER)
 		return read_number(r, v);
-	return read_container(r, *r->p == '{' ? '}' : ']', &inner);
+	return read_container(r, v);
 }
 
 bool reference_read(struct arena *a, const char *text, size_t len, struct reading *out)
@@ -214,17 +215,17 @@ bool reference_read(struct arena *a, const char *text, size_t len, struct readin
 	if (!fuzz_utf8(text, len, NULL))
 		return false;
 	skip_white(&r);
-	if (*r.p != '{' || !read_container(&r, '}', &out->first))
+	if (*r.p != '{' || !read_value(&r, &out->body))
 		return false;
 	skip_white(&r);
 	return r.p == copy + len;
 }
 
-const struct member *reference_find(const struct reading *reading, const char *name)
+const struct member *reference_find(const struct value *object, const char *name)
 {
 	const struct member *found = NULL;
 
-	for (const struct member *m = reading->first; m; m = m->next)
+	for (const struct member *m = object->inner; m; m = m->next)
 		if (m->len == strlen(name) && !memcmp(m->name, name, m->len))
 			found = m;
 	return found;

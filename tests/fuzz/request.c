@@ -207,7 +207,7 @@ enum shape { TAG_LIST, TAG_OF_VERSION, STAR, BLANK, JSON, MERGE_PATCH, SHAPES };
 
 static const char *const shapes[SHAPES] = {
 	[TAG_LIST] = "^[ \t,]*((W/)?\"[^\"]*\"[ \t]*(,[ \t,]*|$))*$",
-	[TAG_OF_VERSION] = "^[1-9][0-9]*(-[A-Za-z]+)?$",
+	[TAG_OF_VERSION] = "^(0|[1-9][0-9]*)(-[A-Za-z]+)?$",
 	[STAR] = "^[ \t]*\\*[ \t]*$",
 	[BLANK] = "^[ \t]*$",
 	[JSON] = "^[ \t]*application/json[ \t]*(;|$)",
@@ -247,7 +247,7 @@ static size_t expected_versions(struct arena *a, const char *header, int64_t *ou
 		CHECK(end);
 		tag = arena_strndup(a, p + 1, (size_t)(end - p - 1));
 		errno = 0;
-		if (fits(tag, TAG_OF_VERSION) && strtoll(tag, NULL, 10) > 0 && !errno && n++ < max)
+		if (fits(tag, TAG_OF_VERSION) && strtoll(tag, NULL, 10) >= 0 && !errno && n++ < max)
 			out[n - 1] = strtoll(tag, NULL, 10);
 	}
 	return n;
@@ -256,15 +256,17 @@ static size_t expected_versions(struct arena *a, const char *header, int64_t *ou
 static void check_if_match(struct arena *a, const char *header)
 {
 	int64_t versions[IF_MATCH_MAX];
-	struct if_match match;
+	struct if_match match, other;
 	bool any = fits(header, STAR), ok = if_match_parse(header, &match);
 	size_t n = any ? 0 : expected_versions(a, header, versions, IF_MATCH_MAX);
 
 	if (!ok) {
+		CHECK(!if_none_match_parse(header, &other));
 		CHECK(n > IF_MATCH_MAX);
 		return;
 	}
 	CHECK(match.any == any);
+	CHECK(if_none_match_parse(header, &other) && other.any == any && other.n == match.n);
 	if (n == SIZE_MAX)
 		n = 0;
 	CHECK(match.n == n);
@@ -290,6 +292,18 @@ static void check_prefer(struct arena *a, const char *header)
 	CHECK(!is_strict(arena_printf(a, "handling,%s", header)));
 	if (strict)
 		CHECK(is_strict(arena_printf(a, "%s, handling=lenient", header)));
+}
+
+static void check_accept(struct arena *a, const char *header)
+{
+	static const char *const offered[] = { "application/json", "text/csv", "text/calendar" };
+	size_t chosen = accept_choose(header, offered, 3);
+
+	CHECK(chosen < 3);
+	CHECK(!chosen || strcasestr(header, offered[chosen]) || strchr(header, '*'));
+	/* a range of another type in front does not matter, nor does one that is malformed */
+	header = arena_printf(a, "a/b;c=\"text/csv,\\\"\";q=1 , text/calendar;q=2,%s", header);
+	CHECK(accept_choose(header, offered, 3) == chosen);
 }
 
 static void check_media_type(const char *header)
@@ -332,6 +346,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_query(arena, text);
 	check_if_match(arena, text);
 	check_prefer(arena, text);
+	check_accept(arena, text);
 	check_media_type(text);
 	check_text(arena, text, strlen(text) / 2);
 	check_text(arena, text, 8);

@@ -22,7 +22,7 @@ def steady(plain):
         yield
 
 
-def ask(server, data, method="GET", target="/api/health", half_closed=False):
+def ask(server, data, method="GET", target="?", half_closed=False):
     """The answer to these bytes, None if the connection was closed without one."""
     with server.connect() as c:
         c.send(data)

@@ -269,6 +269,167 @@ static void times_of_every_year(void)
 	CU_ASSERT(wrong == 0);
 }
 
+static void dates(void)
+{
+	static const char *const bad[] = {
+		"",
+		"2026-01-1",
+		"2026-1-01",
+		"26-01-01",
+		"2026-01-011",
+		"02026-01-01",
+		"0000-01-01",
+		"2026-00-01",
+		"2026-13-01",
+		"2026-01-00",
+		"2026-01-32",
+		"2026-04-31",
+		"2026-02-29",
+		"2100-02-29",
+		"1900-02-29",
+		"2024-02-30",
+		"2026/01/01",
+		"2026-01-01 ",
+		" 2026-01-01",
+		"-026-01-01",
+		"2026-+1-01",
+		"2026-01- 1",
+		"+026-01-01",
+		"20260101",
+		"2026-W01-1",
+		"2026-01-0x",
+		"١٢٣٤-01-01",
+		"10000-01-01",
+	};
+	int64_t us = 7;
+
+	CU_ASSERT(date_parse("1970-01-01", 10, &us) && us == 0);
+	CU_ASSERT(date_parse("1970-01-01T", 10, &us) && us == 0); /* no further than its length */
+	CU_ASSERT(date_parse("2000-02-29", 10, &us) && us == 951782400 * US_PER_SECOND);
+	CU_ASSERT(date_parse("2024-02-29", 10, &us) && us == 1709164800 * US_PER_SECOND);
+	CU_ASSERT(date_parse("0001-01-01", 10, &us) && us == INT64_C(-62135596800000000));
+	CU_ASSERT(date_parse("9999-12-31", 10, &us) && us == INT64_C(253402214400000000));
+	us = 7;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		CU_ASSERT(!date_parse(bad[i], strlen(bad[i]), &us));
+	CU_ASSERT(!date_parse("2026-01-0\0", 10, &us));
+	CU_ASSERT(us == 7);
+}
+
+/* Every day there is reads as the day it is written as, and follows the day before. */
+static void dates_of_every_day(void)
+{
+	int64_t us, next = INT64_C(-62135596800) * US_PER_SECOND;
+	char text[RFC3339_LEN + 1], date[11] = "";
+	size_t wrong = 0, days = 0;
+
+	for (unsigned y = 1; y <= 9999; y++)
+		for (unsigned m = 1; m <= 12; m++)
+			for (unsigned d = 1; d <= 31; d++) {
+				(void)snprintf(date, sizeof(date), "%04u-%02u-%02u", y % 10000,
+					       m % 100, d % 100);
+				if (!date_parse(date, 10, &us))
+					continue;
+				rfc3339_format(us, text);
+				wrong += us != next || memcmp(text, date, 10) != 0;
+				next = us + 86400 * US_PER_SECOND;
+				days++;
+			}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(days, 3652059);
+}
+
+static void times_read(void)
+{
+	static const struct {
+		const char *text;
+		const char *utc; /* NULL: refused */
+	} cases[] = {
+		{ "2026-01-31T12:34:56Z", "2026-01-31T12:34:56.000Z" },
+		{ "2026-01-31t12:34:56z", "2026-01-31T12:34:56.000Z" },
+		{ "2026-01-31T12:34:56.789Z", "2026-01-31T12:34:56.789Z" },
+		{ "2026-01-31T12:34:56.7Z", "2026-01-31T12:34:56.700Z" },
+		{ "2026-01-31T12:34:56.78912345678901234567890Z", "2026-01-31T12:34:56.789Z" },
+		{ "2026-01-31T12:34:56+02:00", "2026-01-31T10:34:56.000Z" },
+		{ "2026-01-31T12:34:56.5-05:30", "2026-01-31T18:04:56.500Z" },
+		{ "2026-01-31T00:34:56+02:00", "2026-01-30T22:34:56.000Z" },
+		{ "2025-12-31T23:59:59-00:01", "2026-01-01T00:00:59.000Z" },
+		{ "2026-01-31T12:34:56-00:00", "2026-01-31T12:34:56.000Z" },
+		{ "2026-01-31T12:34:56+23:59", "2026-01-30T12:35:56.000Z" },
+		{ "2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000Z" },
+		{ "2016-12-31T23:59:60.25Z", "2016-12-31T23:59:59.250Z" },
+		{ "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z" },
+		{ "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999Z" },
+		/* outside these years in UTC */
+		{ "0001-01-01T00:00:00+00:01", NULL },
+		{ "9999-12-31T23:59:59-00:01", NULL },
+		{ "0000-12-31T23:59:59-00:01", NULL },
+		{ "", NULL },
+		{ "2026-01-31", NULL },
+		{ "2026-01-31T12:34:56", NULL },
+		{ "2026-01-31 12:34:56Z", NULL },
+		{ "2026-01-31T12:34Z", NULL },
+		{ "2026-01-31T12:34:5Z", NULL },
+		{ "2026-01-31T1:34:56Z", NULL },
+		{ "2026-01-31T24:00:00Z", NULL },
+		{ "2026-01-31T12:60:00Z", NULL },
+		{ "2026-01-31T12:34:61Z", NULL },
+		{ "2026-02-30T12:34:56Z", NULL },
+		{ "2026-01-31T12:34:56.Z", NULL },
+		{ "2026-01-31T12:34:56.", NULL },
+		{ "2026-01-31T12:34:56.5", NULL },
+		{ "2026-01-31T12:34:56,5Z", NULL },
+		{ "2026-01-31T12:34:56.5ZZ", NULL },
+		{ "2026-01-31T12:34:56Z ", NULL },
+		{ "2026-01-31T12:34:56+02", NULL },
+		{ "2026-01-31T12:34:56+0200", NULL },
+		{ "2026-01-31T12:34:56+2:00", NULL },
+		{ "2026-01-31T12:34:56+24:00", NULL },
+		{ "2026-01-31T12:34:56+02:60", NULL },
+		{ "2026-01-31T12:34:56 02:00", NULL },
+		{ "2026-01-31T12:34:56+02:00Z", NULL },
+		{ "2026-01-31T12-34-56Z", NULL },
+		{ "2026-01-31T-1:34:56Z", NULL },
+		{ "20260131T123456Z", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[RFC3339_LEN + 1] = "", *exact = strdup(cases[i].text);
+		size_t len = strlen(exact);
+		int64_t us = 7;
+		bool ok;
+
+		/* of exactly that length, so that a read behind it is seen */
+		exact = realloc(exact, len ? len : 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(exact);
+		ok = rfc3339_parse(exact, len, &us);
+		free(exact);
+		if (ok)
+			rfc3339_format(us, text);
+		if (ok != !!cases[i].utc || (ok ? strcmp(text, cases[i].utc) != 0 : us != 7))
+			printf("\n    case: %s reads as %s", cases[i].text, text);
+		CU_ASSERT(ok == !!cases[i].utc);
+		CU_ASSERT(ok ? !strcmp(text, cases[i].utc) : us == 7);
+	}
+}
+
+/* The microseconds, which the format cuts; and what is written reads as it was. */
+static void times_round_trip(void)
+{
+	static const char exact[] = "2026-01-31T12:34:56.123456789+01:00";
+	char text[RFC3339_LEN + 1];
+	size_t wrong = 0;
+	int64_t us, back;
+
+	CU_ASSERT(rfc3339_parse(exact, sizeof(exact) - 1, &us) && us == INT64_C(1769859296123456));
+	for (int64_t ms = INT64_C(-62135596800000); ms < INT64_C(253402300800000);
+	     ms += INT64_C(86399977777)) {
+		rfc3339_format(ms * 1000, text);
+		wrong += !rfc3339_parse(text, RFC3339_LEN, &back) || back != ms * 1000;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static void numbers_as_bytes(void)
 {
 	static const struct {
@@ -318,5 +479,9 @@ CU_TestInfo codec_tests[] = {
 	{ "decimal", decimal_numbers },
 	{ "times by hand", times_by_hand },
 	{ "times of every year", times_of_every_year },
+	{ "dates", dates },
+	{ "dates of every day", dates_of_every_day },
+	{ "times read", times_read },
+	{ "times round trip", times_round_trip },
 	CU_TEST_INFO_NULL,
 };

@@ -27,6 +27,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(s->workers, 8);
 	CU_ASSERT_EQUAL(s->auth_workers, 2);
 	CU_ASSERT_STRING_EQUAL(s->run_dir, "/run/taskcell");
+	CU_ASSERT_STRING_EQUAL(s->spool_dir, "/var/tmp");
 	CU_ASSERT_STRING_EQUAL(s->mount, "");
 	CU_ASSERT_STRING_EQUAL(s->public_url, "");
 	CU_ASSERT_STRING_EQUAL(s->site_name, "Taskcell");
@@ -69,6 +70,7 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"max_requests = 1000\n"
 				"keep_connections = 2\n"
 				"run_dir = /var/run/x\n"
+				"spool_dir = /var/x\n"
 				"mount = /t\n"
 				"public_url = https://example.org\n"
 				"site_name = My Site\n"
@@ -249,7 +251,7 @@ static void test_reload(void)
 		{ "workers = 3\nlog_level = debug\nscrypt_cost = 12\nthrottle = off\n", NULL },
 		{ "public_url = http://x\nsite_name = x\ncors_origins = http://y\n"
 		  "trusted_proxies = ::1\nkey_dir = /x\nregistration = invite\n"
-		  "audit_retention = 1\n",
+		  "audit_retention = 1\nspool_dir = /x\n",
 		  NULL },
 		{ "listen = /elsewhere\n", "listen" },
 		{ "auth_workers = 0\n", "listen_auth" },

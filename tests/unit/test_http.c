@@ -242,11 +242,14 @@ static CU_TestInfo response_tests[] = {
 
 static CU_SuiteInfo suites[] = {
 	{ "request", NULL, NULL, NULL, NULL, request_tests },
+	{ "what is wanted", NULL, NULL, NULL, NULL, accept_tests },
 	{ "response", NULL, NULL, NULL, NULL, response_tests },
+	{ "spilled response", spill_start, spill_stop, NULL, NULL, spill_tests },
 	{ "text", text_start, text_stop, NULL, NULL, text_tests },
 	{ "cookie", NULL, NULL, NULL, NULL, cookie_tests },
 	{ "json", NULL, NULL, NULL, NULL, json_tests },
 	{ "json_bind", bind_start, bind_stop, NULL, NULL, bind_tests },
+	{ "json_bind, nested", nested_start, nested_stop, NULL, NULL, nested_tests },
 	CU_SUITE_INFO_NULL,
 };
 

@@ -15,13 +15,20 @@
 	} while (0)
 
 extern CU_TestInfo json_tests[];
+extern CU_TestInfo accept_tests[];
 extern CU_TestInfo bind_tests[];
+extern CU_TestInfo nested_tests[];
+extern CU_TestInfo spill_tests[];
 extern CU_TestInfo cookie_tests[];
 extern CU_TestInfo request_tests[];
 extern CU_TestInfo text_tests[];
 
 int bind_start(void);
 int bind_stop(void);
+int nested_start(void);
+int nested_stop(void);
+int spill_start(void);
+int spill_stop(void);
 int text_start(void);
 int text_stop(void);
 

@@ -313,6 +313,10 @@ static void test_scoreboard_life(void)
 	CU_ASSERT(view.since == 20); /* when the reading began */
 	CU_ASSERT_STRING_EQUAL(view.request_id, "0123456789abcdef");
 	CU_ASSERT(slots[1].served == 0);
+	slot_set_since(&slots[1], 35); /* its time counts anew; it is the same request */
+	slot_read(&slots[1], &view);
+	CU_ASSERT(view.state == SLOT_RUNNING && view.route == 7 && view.since == 35);
+	CU_ASSERT(slots[1].served == 0);
 
 	slot_set_state(&slots[1], SLOT_IDLE, 40);
 	CU_ASSERT(slots[1].served == 1);
