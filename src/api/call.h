@@ -12,7 +12,7 @@
 #include "security/keys.h"
 #include "shared/gate.h"
 #include "shared/scoreboard.h"
-#include "store/store.h"
+#include "store/tasks.h"
 
 /* What stays the same from request to request. Set up by the server, or by a test. */
 struct app {
@@ -37,6 +37,11 @@ struct app {
 	bool cookie_secure;        /* public_url is https */
 	const char *cors_origins;  /* separated by blanks or commas; "" */
 	struct net_list trusted_proxies;
+	const char *spool_dir; /* for bodies that are kept in files */
+	struct gate *waiting;  /* of long polls, a quarter of the workers */
+	/* Sleeps, with signals open. False when the worker is about to stop or is needed elsewhere:
+	 * answer now. Restarts the request's deadline, which counts work and not waiting. */
+	bool (*pause)(struct app *, int ms);
 	int64_t forwarded_warned_at; /* monotonic, of the last warning of its kind; 0: never */
 };
 
@@ -61,8 +66,9 @@ struct call {
 	struct field_errors fields;
 	const char *detail;         /* overrides the error's sentence */
 	const char *reason;         /* why authentication failed, for the log; the code when NULL */
-	bool cookie;                /* the answer's refresh token goes into a cookie */
-	const struct task *current; /* with API_PRECONDITION_FAILED */
+	const struct task *current; /* with API_PRECONDITION_FAILED and API_TASK_EXISTS, or NULL */
+	int failed_index; /* of a batch: the operation that failed, from 0; -1: no batch */
+	bool cookie;      /* the answer's refresh token goes into a cookie */
 };
 
 /* Takes one request through every step of the contract and leaves a whole response, whatever

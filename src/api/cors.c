@@ -20,7 +20,7 @@ void cors_headers(struct call *c)
 	response_header(c->response, "Access-Control-Allow-Origin", "%s", c->request->origin);
 	response_header(c->response, "Access-Control-Expose-Headers",
 			"ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count, "
-			"RateLimit, RateLimit-Policy, Idempotency-Replayed");
+			"RateLimit, RateLimit-Policy, Idempotency-Replayed, Preference-Applied");
 }
 
 bool cors_preflight(struct call *c, const char *allow)

@@ -171,13 +171,25 @@ static enum api_error own_path(struct call *c)
 	return API_OK;
 }
 
+static enum api_error check_size(struct call *c)
+{
+	const struct request *r = c->request;
+	bool import = c->route->flags & ROUTE_IMPORT;
+
+	if (r->body_state == BODY_LOST)
+		return API_UNAVAILABLE;
+	if (r->body_state != BODY_TOO_LARGE && (import || r->body_len <= REQUEST_BODY_MAX))
+		return API_OK;
+	if (import)
+		c->detail = "The body is larger than 64 MiB.";
+	return API_BODY_TOO_LARGE;
+}
+
 static enum api_error bind_body(struct call *c)
 {
 	const struct request *r = c->request;
 	enum media_type type = media_type_of(r->content_type);
 
-	if (r->body_state == BODY_TOO_LARGE)
-		return API_BODY_TOO_LARGE;
 	if (!c->route->body)
 		return API_OK;
 	if (r->body_len == 0)
@@ -213,16 +225,26 @@ static enum api_error run(struct call *c)
 	if (e == API_OK && !query_parse(c->arena, c->request->query, &c->query))
 		e = API_INVALID_QUERY;
 	if (e == API_OK)
+		e = check_size(c);
+	if (e == API_OK)
 		e = bind_body(c);
 	if (e == API_OK)
 		e = c->route->run(c);
 	return e;
 }
 
-static void write_current(struct json_writer *w, const void *task)
+static void write_extra(struct json_writer *w, const void *call)
 {
-	json_key(w, "current");
-	write_task(w, task);
+	const struct call *c = call;
+
+	if (c->failed_index >= 0) {
+		json_key(w, "index");
+		json_int(w, c->failed_index);
+	}
+	if (c->current) {
+		json_key(w, "current");
+		write_task(w, c->current);
+	}
 }
 
 static void render_error(struct call *c, enum api_error e)
@@ -232,8 +254,8 @@ static void render_error(struct call *c, enum api_error e)
 		.detail = c->detail,
 		.request_id = c->request->request_id,
 		.fields = &c->fields,
-		.extra = c->current ? write_current : NULL,
-		.extra_arg = c->current,
+		.extra = write_extra,
+		.extra_arg = c,
 	};
 
 	problem_write(c->response, &p);
@@ -296,6 +318,7 @@ void dispatch(struct app *app, struct arena *arena, const struct request *reques
 		.arena = arena,
 		.request = request,
 		.response = response,
+		.failed_index = -1,
 	};
 	int64_t began = clock_monotonic_us();
 	enum api_error e;

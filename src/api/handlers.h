@@ -34,11 +34,34 @@ enum api_error tasks_put(struct call *);
 enum api_error tasks_patch(struct call *);
 enum api_error tasks_complete(struct call *);
 enum api_error tasks_delete(struct call *);
+enum api_error tasks_clear_completed(struct call *);
+
+/* task_input.c; each fills a struct task_input */
 extern const struct field_table task_create_body, task_change_body, task_complete_body;
+extern const struct field_table task_data_body; /* of any operation of a batch */
+
+/* trash.c */
+enum api_error trash_list(struct call *);
+enum api_error trash_restore(struct call *);
+enum api_error trash_delete(struct call *);
+
+/* changes.c */
+enum api_error changes_read(struct call *);
+enum api_error stats_read(struct call *);
+
+/* batch.c */
+enum api_error batch_run(struct call *);
+extern const struct field_table batch_body;
+
+/* export.c, import.c; a list that is asked for as a file is handed on by tasks_list() */
+struct list_query;
+enum api_error tasks_export(struct call *, struct list_query *);
+enum api_error tasks_import(struct call *);
 
 /* service.c */
 enum api_error service_health(struct call *);
 enum api_error service_ready(struct call *);
 enum api_error service_jwks(struct call *);
+enum api_error service_openapi(struct call *);
 
 #endif

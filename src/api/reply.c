@@ -2,10 +2,12 @@
 
 #include "api/reply.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "api/authenticate.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "security/refresh_token.h"
 #include "security/token.h"
 
@@ -93,33 +95,6 @@ void write_sessions(struct json_writer *w, const struct session_list *list,
 	json_array_close(w);
 }
 
-void write_task(struct json_writer *w, const struct task *t)
-{
-	json_object_open(w);
-	json_key(w, "id");
-	json_uuid(w, &t->id);
-	json_key(w, "user_id");
-	json_uuid(w, &t->user_id);
-	json_key(w, "title");
-	json_string(w, t->title);
-	json_key(w, "description");
-	json_string(w, t->description);
-	json_key(w, "completed");
-	json_bool(w, t->completed);
-	json_key(w, "completed_at");
-	if (t->completed)
-		json_time(w, t->completed_at);
-	else
-		json_null(w);
-	json_key(w, "version");
-	json_int(w, t->version);
-	json_key(w, "created_at");
-	json_time(w, t->created_at);
-	json_key(w, "updated_at");
-	json_time(w, t->updated_at);
-	json_object_close(w);
-}
-
 enum api_error reply_task(struct call *c, int status, const struct task *t)
 {
 	struct json_writer w;
@@ -128,6 +103,39 @@ enum api_error reply_task(struct call *c, int status, const struct task *t)
 	reply_json(c, status, &w);
 	write_task(&w, t);
 	return API_OK;
+}
+
+enum api_error reply_tasks(struct call *c, const struct task_list *list)
+{
+	struct json_writer w;
+
+	reply_json(c, 200, &w);
+	json_array_open(&w);
+	for (size_t i = 0; i < list->n; i++)
+		write_task(&w, &list->tasks[i]);
+	json_array_close(&w);
+	return API_OK;
+}
+
+enum api_error reply_conflict(struct call *c, enum api_error e, const struct task *current)
+{
+	struct task *kept = arena_alloc(c->arena, sizeof(*kept));
+
+	*kept = *current;
+	c->current = kept;
+	return e;
+}
+
+enum api_error reply_id_taken(struct call *c, enum api_error e, const struct task *there)
+{
+	static const struct uuid none;
+
+	if (uuid_equal(&there->id, &none)) {
+		c->detail = "There is a task with this id in the trash.";
+		return e;
+	}
+	c->detail = "There is a task with this id already.";
+	return reply_conflict(c, e, there);
 }
 
 /* The cookie is for the routes that read it; on an origin of our own no other can (cookie_mode). */
@@ -195,4 +203,33 @@ enum api_error reply_limited(struct call *c, const char *policy, int64_t quota, 
 		response_header(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64, policy,
 				quota);
 	return API_RATE_LIMITED;
+}
+
+/* --- answers of any size --------------------------------------------------------------------- */
+
+static void free_arena(void *arena)
+{
+	arena_free(arena);
+}
+
+struct arena *piece_arena(struct call *c, size_t ceiling)
+{
+	struct arena *a = arena_new(ceiling);
+
+	arena_defer(c->arena, free_arena, a);
+	return a;
+}
+
+void restart_deadline(struct call *c)
+{
+	if (c->app->pause)
+		(void)c->app->pause(c->app, 0);
+}
+
+enum api_error reply_spill(struct call *c)
+{
+	if (response_spill(c->response, c->app->spool_dir))
+		return API_OK;
+	log_message(LOG_ERROR, "spill", "%s: %s", c->app->spool_dir, strerror(errno));
+	return API_UNAVAILABLE;
 }

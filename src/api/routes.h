@@ -10,6 +10,7 @@ enum route_flags {
 	ROUTE_THROTTLED = 2,  /* counts against the address */
 	ROUTE_NO_STORE = 4,   /* Cache-Control: no-store, not private, no-cache */
 	ROUTE_EMPTY_BODY = 8, /* a body is read, but may be empty */
+	ROUTE_IMPORT = 32,    /* the body is as long as an import's may be, of any media type */
 	ROUTE_CACHED = 16,    /* the handler sets Cache-Control itself */
 };
 

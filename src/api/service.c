@@ -1,6 +1,7 @@
 #include "base/base.h"
 
 #include "api/handlers.h"
+#include "api/openapi.h"
 #include "api/reply.h"
 #include "base/codec.h"
 
@@ -46,14 +47,14 @@ static bool has_tag(const char *header, const char tag[TAG_LEN + 1])
 	return false;
 }
 
-/* The keys change seldom, but those who verify must not wait long for a new one. */
-enum api_error service_jwks(struct call *c)
+/* Answers with the body as it stands, which changes seldom; those who keep it must not wait long
+ * for a new one. */
+static enum api_error reply_kept(struct call *c)
 {
 	struct buf *body = &c->response->body;
 	uint8_t digest[DIGEST_LEN];
 	char tag[TAG_LEN + 1];
 
-	keys_jwks(c->app->keys, body);
 	digest_sha256(body->data, body->len, digest);
 	hex_encode(digest, TAG_BYTES, tag);
 	response_header(c->response, "Cache-Control", "public, max-age=300");
@@ -65,4 +66,20 @@ enum api_error service_jwks(struct call *c)
 	c->response->status = 200;
 	c->response->content_type = "application/json";
 	return API_OK;
+}
+
+enum api_error service_jwks(struct call *c)
+{
+	keys_jwks(c->app->keys, &c->response->body);
+	return reply_kept(c);
+}
+
+/* A mount has no character that JSON would escape. */
+enum api_error service_openapi(struct call *c)
+{
+	struct buf *body = &c->response->body;
+
+	buf_printf(body, "{\"servers\":[{\"url\":\"%s\"}],", *c->app->mount ? c->app->mount : "/");
+	buf_append(body, openapi_members, openapi_members_len);
+	return reply_kept(c);
 }

@@ -1,213 +1,41 @@
 #include "base/base.h"
 
+#include <inttypes.h>
+
 #include "api/handlers.h"
 #include "api/reply.h"
+#include "api/task_input.h"
+#include "api/task_query.h"
 #include "base/codec.h"
 
-enum {
-	TITLE_MAX = 200,
-	DESCRIPTION_MAX = 10000,
-	LIST_MAX = 1000,
-};
+enum { KEY_MAX = 255 }; /* of an Idempotency-Key */
 
-/* --- bodies ---------------------------------------------------------------------------------- */
+/* --- conditions ------------------------------------------------------------------------------ */
 
-struct task_input {
-	struct json_text title;
-	struct json_text description;
-	struct json_flag completed;
-};
-
-/* clang-format off */
-#define TITLE_FIELD(rules_) \
-	{ .name = "title", .type = FIELD_TEXT, .rules = FIELD_TRIMMED | (rules_), \
-	  .offset = offsetof(struct task_input, title), .min = 1, .max = TITLE_MAX }
-#define DESCRIPTION_FIELD \
-	{ .name = "description", .type = FIELD_TEXT, .rules = FIELD_NULLABLE, \
-	  .offset = offsetof(struct task_input, description), .max = DESCRIPTION_MAX }
-#define COMPLETED_FIELD \
-	{ .name = "completed", .type = FIELD_FLAG, \
-	  .offset = offsetof(struct task_input, completed) }
-/* clang-format on */
-
-static const struct field create_fields[] = {
-	TITLE_FIELD(FIELD_REQUIRED),
-	DESCRIPTION_FIELD,
-	COMPLETED_FIELD,
-};
-static const struct field change_fields[] = {
-	TITLE_FIELD(0),
-	DESCRIPTION_FIELD,
-	COMPLETED_FIELD,
-};
-static const struct field complete_fields[] = { COMPLETED_FIELD };
-
-const struct field_table task_create_body = FIELD_TABLE(create_fields, struct task_input);
-const struct field_table task_change_body = FIELD_TABLE(change_fields, struct task_input);
-const struct field_table task_complete_body = FIELD_TABLE(complete_fields, struct task_input);
-
-/* --- the list -------------------------------------------------------------------------------- */
-
-/* A cursor is the place of the last task that was seen: created_at and id, big-endian. */
-enum {
-	CURSOR_BYTES = 8 + 16,
-	CURSOR_LEN = BASE64_LEN(CURSOR_BYTES),
-};
-
-/* The years 1970 to 9999: what a client made up may lie outside what the database can compare. */
-#define CURSOR_FIRST INT64_C(0)
-#define CURSOR_LAST  (INT64_C(253402300800) * US_PER_SECOND)
-
-static void cursor_write(const struct task *t, char out[CURSOR_LEN + 1])
+/* The versions that the client has. Where there are too many to be read none counts, and it gets
+ * what it may have once more. */
+static struct if_match *client_versions(struct call *c)
 {
-	uint8_t bytes[CURSOR_BYTES];
+	struct if_match *m = arena_alloc(c->arena, sizeof(*m));
 
-	put_int64(bytes, t->created_at);
-	memcpy(bytes + 8, t->id.bytes, sizeof(t->id.bytes));
-	base64url_encode(bytes, sizeof(bytes), out);
+	if (!if_none_match_parse(c->request->if_none_match, m))
+		m->n = 0;
+	return m;
 }
 
-static bool cursor_read(const char *text, struct task_query *q)
+static bool client_has(const struct if_match *m, int64_t version)
 {
-	uint8_t bytes[CURSOR_BYTES];
-	size_t len;
-
-	if (!base64url_decode(text, strlen(text), bytes, sizeof(bytes), &len) ||
-	    len != sizeof(bytes))
-		return false;
-	q->has_cursor = true;
-	q->cursor_created_at = get_int64(bytes);
-	if (q->cursor_created_at < CURSOR_FIRST || q->cursor_created_at > CURSOR_LAST)
-		return false;
-	memcpy(q->cursor_id.bytes, bytes + 8, sizeof(q->cursor_id.bytes));
-	return true;
-}
-
-/* The index of `value` among the words, -1 when it is none of them. */
-static int word_of(const char *value, const char *const *words, int n)
-{
-	for (int i = 0; i < n; i++) {
-		if (strcmp(value, words[i]) == 0)
-			return i;
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->versions[i] == version)
+			return true;
 	}
-	return -1;
+	return m->any;
 }
 
-struct list_query {
-	struct task_query store;
-	const char *completed, *status; /* as they were given, for the next link */
-	bool limited;                   /* a limit was given */
-	bool nothing;                   /* the two filters exclude each other */
-};
-
-static bool list_query_read(const struct query *query, struct list_query *q)
+static enum api_error not_modified(struct call *c, int64_t version)
 {
-	static const char *const completed_words[] = { "false", "true" };
-	static const char *const status_words[] = { "all", "pending", "completed" };
-	const char *cursor = query_get(query, "cursor"), *given_limit = query_get(query, "limit");
-	enum completed_filter status = COMPLETED_ANY;
-	int64_t limit = LIST_MAX;
-	int word;
-
-	*q = (struct list_query){ .completed = query_get(query, "completed"),
-				  .status = query_get(query, "status"),
-				  .limited = given_limit != NULL };
-	if (q->completed) {
-		word = word_of(q->completed, completed_words, ARRAY_LEN(completed_words));
-		if (word < 0)
-			return false;
-		q->store.completed = word ? COMPLETED_YES : COMPLETED_NO;
-	}
-	if (q->status) {
-		word = word_of(q->status, status_words, ARRAY_LEN(status_words));
-		if (word < 0)
-			return false;
-		status = (enum completed_filter)word;
-	}
-	if (q->store.completed == COMPLETED_ANY)
-		q->store.completed = status;
-	else
-		q->nothing = status != COMPLETED_ANY && status != q->store.completed;
-	if (given_limit &&
-	    (!decimal_parse(given_limit, strlen(given_limit), LIST_MAX, &limit) || limit == 0))
-		return false;
-	q->store.limit = (int32_t)limit;
-	return !cursor || cursor_read(cursor, &q->store);
-}
-
-/* All values in it have been read: words, a number, a cursor of ours, "me" or a UUID. A number may
- * have been given with a thousand zeros in front, so it is written anew. */
-static void next_link(struct call *c, const struct list_query *q, size_t limit,
-		      const struct task *last)
-{
-	char cursor[CURSOR_LEN + 1], limit_text[32] = "";
-
-	cursor_write(last, cursor);
-	if (q->limited)
-		(void)snprintf(limit_text, sizeof(limit_text), "&limit=%zu", limit);
-	response_header(c->response, "Link", "<%s/api/%s/tasks?cursor=%s%s%s%s%s%s>; rel=\"next\"",
-			c->app->mount, c->param[0], cursor, limit_text,
-			q->completed ? "&completed=" : "", q->completed ? q->completed : "",
-			q->status ? "&status=" : "", q->status ? q->status : "");
-}
-
-enum api_error tasks_list(struct call *c)
-{
-	struct list_query q;
-	struct task_list list;
-	struct json_writer w;
-	enum store_result r;
-	size_t limit;
-
-	if (!list_query_read(&c->query, &q))
-		return API_INVALID_QUERY;
-	limit = q.nothing ? 0 : (size_t)q.store.limit;
-	/* one more than asked for tells whether there is a next page */
-	q.store.limit = q.nothing ? 0 : q.store.limit + 1;
-	r = store_task_list(c->store, c->arena, c->principal, &q.store, &list);
-	if (r != STORE_OK)
-		return api_from_store(r);
-	if (list.n > limit) {
-		list.n = limit;
-		next_link(c, &q, limit, &list.tasks[limit - 1]);
-	}
-	reply_json(c, 200, &w);
-	json_array_open(&w);
-	for (size_t i = 0; i < list.n; i++)
-		write_task(&w, &list.tasks[i]);
-	json_array_close(&w);
-	return API_OK;
-}
-
-/* --- one task -------------------------------------------------------------------------------- */
-
-enum api_error tasks_create(struct call *c)
-{
-	const struct task_input *in = c->input;
-	struct new_task new = {
-		.id = uuid_v7(),
-		.title = in->title.s,
-		.description = in->description.s,
-		.completed = in->completed.value,
-	};
-	char id[UUID_TEXT_LEN + 1];
-	struct task task;
-	enum store_result r = store_task_create(c->store, c->arena, c->principal, &new, &task);
-
-	if (r != STORE_OK)
-		return api_from_store(r);
-	uuid_format(&task.id, id);
-	response_header(c->response, "Location", "%s/api/%s/tasks/%s", c->app->mount, c->param[0],
-			id);
-	return reply_task(c, 201, &task);
-}
-
-enum api_error tasks_get(struct call *c)
-{
-	struct task task;
-	enum store_result r = store_task_get(c->store, c->arena, c->principal, &c->task_id, &task);
-
-	return r == STORE_OK ? reply_task(c, 200, &task) : api_from_store(r);
+	response_header(c->response, "ETag", "\"%" PRId64 "\"", version);
+	return reply_empty(c, 304);
 }
 
 /* If-Match as the versions that will do. */
@@ -224,19 +52,185 @@ static enum api_error expected_versions(struct call *c, struct versions *out)
 	return API_OK;
 }
 
+/* --- the list -------------------------------------------------------------------------------- */
+
+/* Of several revisions only the greatest can still be the owner's. */
+static int64_t greatest(const struct if_match *m)
+{
+	int64_t most = -1;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->versions[i] > most)
+			most = m->versions[i];
+	}
+	return most;
+}
+
+static enum api_error reply_list(struct call *c, const struct list_query *q,
+				 const struct task_page *page)
+{
+	response_header(c->response, "ETag", "\"%" PRId64 "\"", page->revision);
+	if (q->store.count)
+		response_header(c->response, "X-Total-Count", "%" PRId64,
+				q->nothing ? 0 : page->count);
+	if (page->more && !q->nothing)
+		list_query_next(c, q, "tasks", &page->last);
+	return reply_tasks(c, &page->list);
+}
+
+enum api_error tasks_list(struct call *c)
+{
+	struct if_match *known = client_versions(c);
+	struct task_page page = { 0 };
+	struct list_query q;
+	enum store_result r;
+
+	if (!list_query_read(c, &q))
+		return API_INVALID_QUERY;
+	response_header(c->response, "Vary", "Accept");
+	if (q.file)
+		return tasks_export(c, &q);
+	q.store.known = greatest(known);
+	if (q.nothing)
+		q.store.limit = 0;
+	r = store_task_list(c->store, c->arena, c->principal, &q.store, &page);
+	if (r != STORE_OK)
+		return api_from_store(r);
+	if (page.unchanged || client_has(known, page.revision))
+		return not_modified(c, page.revision);
+	return reply_list(c, &q, &page);
+}
+
+enum api_error tasks_clear_completed(struct call *c)
+{
+	struct json_writer w;
+	enum store_result r;
+	int64_t deleted;
+
+	if (!clear_query_read(c))
+		return API_INVALID_QUERY;
+	r = store_task_clear_completed(c->store, c->principal, &deleted);
+	if (r != STORE_OK)
+		return api_from_store(r);
+	reply_json(c, 200, &w);
+	json_object_open(&w);
+	json_key(&w, "deleted");
+	json_int(&w, deleted);
+	json_object_close(&w);
+	return API_OK;
+}
+
+/* --- a new task ------------------------------------------------------------------------------ */
+
+/* Where a request that may be sent twice asks for the same: method, route and body. */
+static const char *request_digest(struct call *c)
+{
+	static const char what[] = "POST /api/{user_id}/tasks\n";
+	size_t len = sizeof(what) - 1 + c->request->body_len;
+	char *text = arena_alloc(c->arena, len), *hex = arena_alloc(c->arena, 2 * DIGEST_LEN + 1);
+	uint8_t digest[DIGEST_LEN];
+
+	memcpy(text, what, sizeof(what) - 1);
+	memcpy(text + sizeof(what) - 1, c->request->body, c->request->body_len);
+	digest_sha256(text, len, digest);
+	hex_encode(digest, sizeof(digest), hex);
+	return hex;
+}
+
+/* `out->key` is NULL when there is none. */
+static enum api_error read_key(struct call *c, struct idempotency *out)
+{
+	const char *key = c->request->idempotency_key;
+	size_t len = 0;
+
+	*out = (struct idempotency){ 0 };
+	if (!key)
+		return API_OK;
+	while (key[len] >= '!' && key[len] <= '~')
+		len++;
+	if (!len || key[len] || len > KEY_MAX) {
+		c->detail = "An Idempotency-Key has 1 to 255 visible ASCII characters.";
+		return API_INVALID_REQUEST;
+	}
+	*out = (struct idempotency){ key, request_digest(c) };
+	return API_OK;
+}
+
+/* `taken`: what it is when the id is in use. */
+static enum api_error create(struct call *c, const struct new_task *new,
+			     const struct idempotency *key, enum api_error taken)
+{
+	enum created how = CREATED_NEW;
+	char id[UUID_TEXT_LEN + 1];
+	struct task task = { 0 };
+	enum store_result r =
+		store_task_create(c->store, c->arena, c->principal, new, key, &task, &how);
+
+	if (r == STORE_CONFLICT)
+		return reply_id_taken(c, taken, &task);
+	if (r != STORE_OK)
+		return api_from_store(r);
+	if (how == CREATED_OTHERWISE)
+		return API_IDEMPOTENCY_KEY_REUSED;
+	if (how == CREATED_BEFORE)
+		response_header(c->response, "Idempotency-Replayed", "true");
+	uuid_format(&task.id, id);
+	response_header(c->response, "Location", "%s/api/%s/tasks/%s", c->app->mount, c->param[0],
+			id);
+	return reply_task(c, 201, &task);
+}
+
+enum api_error tasks_create(struct call *c)
+{
+	struct idempotency key;
+	struct new_task new;
+	enum api_error e;
+
+	if (!task_input_new(c, "", c->input, &new))
+		return API_VALIDATION_FAILED;
+	e = read_key(c, &key);
+	if (e != API_OK)
+		return e;
+	return create(c, &new, key.key ? &key : NULL, API_TASK_EXISTS);
+}
+
+/* PUT with If-None-Match: *. The id of the path is judged like a member. */
+static enum api_error put_new(struct call *c)
+{
+	struct task_input in = *(const struct task_input *)c->input;
+	struct new_task new;
+
+	if (c->request->if_match || !client_versions(c)->any) {
+		c->detail = "If-None-Match of a PUT must be *, and without If-Match.";
+		return API_INVALID_REQUEST;
+	}
+	in.id = (struct json_text){ true, c->param[1], strlen(c->param[1]) };
+	if (!task_input_new(c, "", &in, &new))
+		return API_VALIDATION_FAILED;
+	return create(c, &new, NULL, API_PRECONDITION_FAILED);
+}
+
+/* --- one task -------------------------------------------------------------------------------- */
+
+enum api_error tasks_get(struct call *c)
+{
+	struct task task;
+	enum store_result r = store_task_get(c->store, c->arena, c->principal, &c->task_id, &task);
+
+	if (r != STORE_OK)
+		return api_from_store(r);
+	if (client_has(client_versions(c), task.version))
+		return not_modified(c, task.version);
+	return reply_task(c, 200, &task);
+}
+
 /* Turns the result of a write into the answer; a stale one carries the task as it is. */
 static enum api_error written(struct call *c, enum store_result r, const struct task *task)
 {
-	struct task *current;
-
 	if (r == STORE_OK)
 		return reply_task(c, 200, task);
-	if (r == STORE_STALE) {
-		current = arena_alloc(c->arena, sizeof(*current));
-		*current = *task;
-		c->current = current;
-	}
-	return api_from_store(r);
+	return r == STORE_STALE ? reply_conflict(c, API_PRECONDITION_FAILED, task)
+				: api_from_store(r);
 }
 
 static enum api_error change(struct call *c, struct task_change *change)
@@ -251,40 +245,15 @@ static enum api_error change(struct call *c, struct task_change *change)
 		&task);
 }
 
-static enum completed_change completed_change(const struct json_flag *f)
-{
-	if (!f->present)
-		return COMPLETED_KEEP;
-	return f->value ? COMPLETED_SET : COMPLETED_CLEAR;
-}
-
-static void change_of(const struct task_input *in, struct task_change *out)
-{
-	*out = (struct task_change){
-		.set_title = in->title.present,
-		.title = in->title.s,
-		.set_description = in->description.present,
-		.description = in->description.s,
-		.completed = completed_change(&in->completed),
-	};
-}
-
 enum api_error tasks_put(struct call *c)
 {
-	const struct task_input *in = c->input;
+	bool replace = prefer_has(c->request->prefer, "handling", "strict");
 	struct task_change wanted;
 
-	change_of(in, &wanted);
-	if (prefer_has(c->request->prefer, "handling", "strict")) {
-		/* a full replacement: what is absent takes its default */
-		if (!in->title.present) {
-			field_error_required(&c->fields, "title");
-			return API_VALIDATION_FAILED;
-		}
-		wanted.set_description = true;
-		if (!in->completed.present)
-			wanted.completed = COMPLETED_CLEAR;
-	}
+	if (c->request->if_none_match)
+		return put_new(c);
+	if (!task_input_change(c, "", c->input, replace, &wanted))
+		return API_VALIDATION_FAILED;
 	return change(c, &wanted);
 }
 
@@ -292,8 +261,8 @@ enum api_error tasks_patch(struct call *c)
 {
 	struct task_change wanted = { .completed = COMPLETED_FLIP };
 
-	if (c->input)
-		change_of(c->input, &wanted);
+	if (c->input && !task_input_change(c, "", c->input, false, &wanted))
+		return API_VALIDATION_FAILED;
 	return change(c, &wanted);
 }
 
@@ -303,7 +272,7 @@ enum api_error tasks_complete(struct call *c)
 	struct task_change wanted = { .completed = COMPLETED_FLIP };
 
 	if (in && in->completed.present)
-		wanted.completed = completed_change(&in->completed);
+		wanted.completed = in->completed.value ? COMPLETED_SET : COMPLETED_CLEAR;
 	return change(c, &wanted);
 }
 

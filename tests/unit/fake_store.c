@@ -23,6 +23,7 @@ struct store *store_open(const struct store_options *options)
 void store_close(struct store *s)
 {
 	arena_free(s->memory);
+	free(s->before);
 	free(s);
 }
 
@@ -33,7 +34,13 @@ enum store_result fake_begin(struct store *s, const char *name)
 	s->n_calls++;
 	if (s->hook && s->n_calls == s->hook_call)
 		s->hook(s);
-	return s->n_calls == s->fail_call ? s->fail_with : STORE_OK;
+	if (s->broken != STORE_OK)
+		return s->broken;
+	if (s->n_calls != s->fail_call)
+		return STORE_OK;
+	if (s->before && s->fail_with >= STORE_BUSY)
+		s->broken = s->fail_with;
+	return s->fail_with;
 }
 
 size_t fake_take(size_t *n, size_t max)

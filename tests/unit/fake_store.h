@@ -3,12 +3,14 @@
 #ifndef TASKCELL_TESTS_UNIT_FAKE_STORE_H
 #define TASKCELL_TESTS_UNIT_FAKE_STORE_H
 
-#include "store/store.h"
+#include "store/tasks.h"
 
 enum {
 	FAKE_ACCOUNTS = 8,
 	FAKE_SESSIONS = 64,
-	FAKE_TASKS = 1100,
+	FAKE_TASKS = 1600,
+	FAKE_TRASH = 1100,
+	FAKE_KEYS = 16,
 	FAKE_THROTTLES = 64,
 	FAKE_INVITES = 4,
 	FAKE_EVENTS = 256,
@@ -22,6 +24,7 @@ struct fake_account {
 	int64_t epoch;
 	bool disabled;
 	int64_t revision;
+	int64_t feed_floor;
 	int64_t updated_at;
 	int64_t password_changed_at;
 };
@@ -48,6 +51,15 @@ struct fake_event {
 	const char *request_id;
 };
 
+/* A key that is remembered, with the task as it was made. */
+struct fake_key {
+	struct uuid user_id;
+	const char *key;
+	const char *digest;
+	struct task task;
+	int64_t created_at;
+};
+
 struct fake_throttle {
 	const char *key;
 	int64_t hits;
@@ -57,14 +69,22 @@ struct fake_throttle {
 
 struct store {
 	struct arena *memory;
-	size_t n_accounts, n_sessions, n_tasks, n_throttles, n_invites, n_events;
+	size_t n_accounts, n_sessions, n_tasks, n_trash, n_keys, n_throttles, n_invites, n_events;
 	struct fake_account accounts[FAKE_ACCOUNTS];
 	struct fake_session sessions[FAKE_SESSIONS];
 	struct task tasks[FAKE_TASKS];
+	struct task trash[FAKE_TRASH]; /* without a title: a tombstone */
+	struct fake_key keys[FAKE_KEYS];
 	struct fake_throttle throttles[FAKE_THROTTLES];
 	struct fake_invite invites[FAKE_INVITES];
 	struct fake_event events[FAKE_EVENTS];
 	int64_t reserved_at; /* of the last reservation, for its refund */
+
+	struct store *before;     /* what a roll-back goes back to; NULL: no transaction is open */
+	bool snapshot;            /* it reads only */
+	enum store_result broken; /* what a call in it has failed with */
+
+	size_t n_listed; /* rows of lists, since the count was last set to 0 */
 
 	/* Calls since the count was last set to 0, and their functions' names. */
 	size_t n_calls;

@@ -19,6 +19,15 @@ struct fake_account *fake_account_by_email(struct store *, const char *email_key
 void fake_read_user(struct arena *, const struct fake_account *, struct user *);
 void fake_read_session(struct arena *, const struct fake_session *, struct session *);
 void fake_read_task(struct arena *, const struct task *, struct task *);
+/* The same for one that writes: never in a snapshot. */
+enum store_result fake_enter_write(struct store *, const char *name, const struct principal *);
+/* The next version, and what is old of the user goes. */
+int64_t fake_raise(struct store *, const struct principal *);
+struct task *fake_trash_of(struct store *, const struct uuid *user_id, const struct uuid *id);
+/* Whether a task of the trash can still be restored. */
+bool fake_is_restorable(const struct task *);
+/* Takes the row out of the trash. */
+void fake_trash_take(struct store *, struct task *);
 
 /* A session that begins, and its event. */
 struct fake_beginning {

@@ -17,6 +17,7 @@ void fake_clock_set(int64_t us)
 void fake_clock_advance(int64_t us)
 {
 	now_us += us;
+	monotonic_us += us > 0 ? us : 0;
 }
 
 int64_t clock_now_us(void)

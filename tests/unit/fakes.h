@@ -8,8 +8,8 @@
 /* Where the clock stands in every new world: 2026-09-21T14:13:20Z. */
 #define FAKE_START_S INT64_C(1790000000)
 
-/* The time of day stands still until it is moved. The monotonic clock moves a millisecond at each
- * look, so that waiting for it ends. */
+/* The time of day stands still until it is moved. The monotonic clock moves with it, and by a
+ * millisecond at each look, so that waiting for it ends. */
 void fake_clock_set(int64_t us);
 void fake_clock_advance(int64_t us);
 

@@ -23,6 +23,7 @@ static void routes_name_the_public_ones(void)
 		{ HTTP_GET, "/api/health" },
 		{ HTTP_GET, "/api/ready" },
 		{ HTTP_GET, "/.well-known/jwks.json" },
+		{ HTTP_GET, "/api/openapi.json" },
 	};
 	size_t found = 0, flagged = 0;
 
@@ -214,8 +215,16 @@ static void methods_and_allow(void)
 		{ "/.well-known/jwks.json", "GET, HEAD, OPTIONS" },
 		{ "/api/health", "GET, HEAD, OPTIONS" },
 		{ "/api/ready", "GET, HEAD, OPTIONS" },
-		{ "/api/me/tasks", "GET, HEAD, POST, OPTIONS" },
-		{ "/api/auth/tasks", "GET, HEAD, POST, OPTIONS" }, /* a user of that name */
+		{ "/api/openapi.json", "GET, HEAD, OPTIONS" },
+		{ "/api/me/tasks", "GET, HEAD, POST, DELETE, OPTIONS" },
+		{ "/api/auth/tasks", "GET, HEAD, POST, DELETE, OPTIONS" }, /* a user of that name */
+		{ "/api/me/tasks/batch", "POST, OPTIONS" },
+		{ "/api/me/tasks/import/", "POST, OPTIONS" },
+		{ "/api/me/trash", "GET, HEAD, OPTIONS" },
+		{ "/api/me/trash/x", "DELETE, OPTIONS" },
+		{ "/api/me/trash/x/restore", "POST, OPTIONS" },
+		{ "/api/me/changes", "GET, HEAD, OPTIONS" },
+		{ "/api/me/stats", "GET, HEAD, OPTIONS" },
 		{ "/api/me/tasks/x", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" },
 		{ "/api/me/tasks/x/complete", "POST, PATCH, OPTIONS" },
 	};
@@ -365,7 +374,7 @@ static void isolation_shows_nothing(void)
 	} places[] = {
 		{ "me", MISSING },   { "me", theirs },    { ada.id, theirs },   { bob.id, theirs },
 		{ bob.id, MISSING }, { MISSING, theirs }, { "nobody", theirs }, { "me", "17" },
-		{ "me", "batch" },   { ada.id, bob.id },  { bob.id, "x" },      { "ME", theirs },
+		{ "me", "bulk" },    { ada.id, bob.id },  { bob.id, "x" },      { "ME", theirs },
 	};
 	size_t compared = 0;
 
@@ -389,7 +398,7 @@ static void isolation_shows_nothing(void)
 			compared++;
 		}
 	}
-	CU_ASSERT(compared == 6 * ARRAY_LEN(places));
+	CU_ASSERT(compared == 8 * ARRAY_LEN(places));
 	/* the same on the routes of the list */
 	for (size_t k = 3; k < 7; k++) {
 		const char *path = format(w, "/api/%s/tasks", places[k].user);
@@ -481,6 +490,15 @@ int main(void)
 		{ .pName = "current password", .pTests = password_tests },
 		{ .pName = "tasks", .pTests = task_tests },
 		{ .pName = "list of tasks", .pTests = task_list_tests },
+		{ .pName = "fields of tasks", .pTests = field_tests },
+		{ .pName = "queries of lists", .pTests = query_tests },
+		{ .pName = "cursors of lists", .pTests = cursor_tests },
+		{ .pName = "idempotency", .pTests = idempotency_tests },
+		{ .pName = "trash", .pTests = trash_tests },
+		{ .pName = "changes", .pTests = changes_tests },
+		{ .pName = "batch", .pTests = batch_tests },
+		{ .pName = "batches that fail", .pTests = batch_fault_tests },
+		{ .pName = "exports and imports", .pTests = exchange_tests },
 		{ .pName = "service", .pTests = service_tests },
 		{ .pName = "faults", .pTests = fault_tests },
 		CU_SUITE_INFO_NULL,

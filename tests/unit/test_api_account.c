@@ -218,10 +218,14 @@ static void export_has_everything_but_secrets(void)
 	struct world *w = world_new();
 	struct person ada = person_new(w, "ada@example.org"), ended = person_again(w, &ada),
 		      bob = person_new(w, "bob@example.org");
-	const char *task = task_new(w, &ada, "mine");
+	const char *task = task_new(w, &ada, "mine"), *gone;
 	const struct answer *a;
 
 	(void)task_new(w, &bob, "yours");
+	gone = task_new(w, &ada, "deleted");
+	CHECK(ASK(w, .method = "DELETE", .path = format(w, "/api/me/tasks/%s", gone),
+		  .token = ada.access),
+	      200, NULL);
 	fake_session_of(w->store, &ended.principal)->revoked = true;
 	fake_clock_advance(US_PER_SECOND);
 	CHECK(patch(w, &ada, "{\"name\":\"Ada\"}"), 200, NULL);
@@ -229,14 +233,16 @@ static void export_has_everything_but_secrets(void)
 	a = ASK(w, .path = EXPORT, .token = ada.access);
 	CHECK(a, 200, NULL);
 	CU_ASSERT(header_is(w, a, "Cache-Control", "no-store"));
-	CU_ASSERT(length(a, "") == 5 && length(a, "user") == 4 && length(a, "account") == 2);
+	CU_ASSERT(length(a, "") == 6 && length(a, "user") == 4 && length(a, "account") == 2);
 	CU_ASSERT(text_is(a, "user.id", ada.id) && text_is(a, "user.name", "Ada"));
 	CU_ASSERT(text_is(a, "account.updated_at", "2026-09-21T14:13:21.000Z"));
 	CU_ASSERT(text_is(a, "account.password_changed_at", "2026-09-21T14:13:20.000Z"));
 	CU_ASSERT(length(a, "sessions") == 2 && length(a, "sessions.0") == 7);
 	CU_ASSERT(flag(a, "sessions.0.current") == 1 && flag(a, "sessions.1.current") == 0);
-	CU_ASSERT(length(a, "tasks") == 1 && length(a, "tasks.0") == 9);
+	CU_ASSERT(length(a, "tasks") == 1 && length(a, "tasks.0") == 12);
 	CU_ASSERT(text_is(a, "tasks.0.id", task) && text_is(a, "tasks.0.title", "mine"));
+	CU_ASSERT(length(a, "trash") == 1 && length(a, "trash.0") == 13);
+	CU_ASSERT(text_is(a, "trash.0.id", gone) && text_is(a, "trash.0.title", "deleted"));
 	CU_ASSERT(length(a, "audit") == 3 && length(a, "audit.2") == 6);
 	CU_ASSERT(text_is(a, "audit.0.event", "registered"));
 	CU_ASSERT(text_is(a, "audit.0.session_id", text(a, "sessions.0.id")));

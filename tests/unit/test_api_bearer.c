@@ -28,7 +28,7 @@ static void asks_every_guarded_route(struct world *w, const char *authorization,
 		CU_ASSERT((strstr(header(w, a, "WWW-Authenticate"), "error=\"invalid_token\"") !=
 			   NULL) == (strcmp(code, "missing_token") != 0));
 	}
-	CU_ASSERT(guarded == 17);
+	CU_ASSERT(guarded == 25);
 }
 
 static const char *bearer(struct world *w, const char *token)

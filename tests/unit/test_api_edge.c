@@ -163,7 +163,7 @@ static void cors_is_off_by_default(void)
 				     .origin = APP_ORIGIN, .request_method = "GET");
 
 	CHECK(a, 204, NULL);
-	CU_ASSERT(header_is(w, a, "Allow", "GET, HEAD, POST, OPTIONS"));
+	CU_ASSERT(header_is(w, a, "Allow", "GET, HEAD, POST, DELETE, OPTIONS"));
 	CU_ASSERT(!strstr(a->headers, "Access-Control-") && !strstr(a->headers, "Vary"));
 	a = ASK(w, .path = "/api/health", .origin = "");
 	CU_ASSERT(!strstr(a->headers, "Access-Control-") && !strstr(a->headers, "Vary"));
@@ -180,7 +180,8 @@ static void cors_answers_preflights(void)
 		.request_method = "POST");
 	CHECK(a, 204, NULL);
 	CU_ASSERT(header_is(w, a, "Access-Control-Allow-Origin", APP_ORIGIN));
-	CU_ASSERT(header_is(w, a, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"));
+	CU_ASSERT(header_is(w, a, "Access-Control-Allow-Methods",
+			    "GET, HEAD, POST, DELETE, OPTIONS"));
 	CU_ASSERT(header_is(w, a, "Access-Control-Max-Age", "600"));
 	CU_ASSERT(header_is(w, a, "Vary", "Origin"));
 	CU_ASSERT(!strstr(a->headers, "Credentials"));
@@ -294,6 +295,44 @@ static void only_the_keys_are_cached(void)
 	world_free(w);
 }
 
+/* Only an import may be long, and what could not be kept is our fault. */
+static void bodies_have_sizes(void)
+{
+	static const char import[] = "/api/me/tasks/import", tasks[] = "/api/me/tasks";
+	struct world *w = world_new();
+	struct person ada = person_new(w, "ada@example.org");
+	struct ask q = { .method = "POST", .token = ada.access };
+	char *body = arena_alloc(w->memory, REQUEST_BODY_MAX + 2);
+	const struct answer *a;
+
+	memset(body, ' ', REQUEST_BODY_MAX + 1);
+	memcpy(body, "{\"title\":\"x\"}", 13);
+	body[REQUEST_BODY_MAX] = '\0';
+	q.path = tasks;
+	q.body = body;
+	CHECK(ask(w, &q), 201, NULL);
+	body[REQUEST_BODY_MAX] = ' ';
+	CHECK(ask(w, &q), 413, "body_too_large");
+	memcpy(body, "[{\"title\":\"x\"}]", 15);
+	q.path = import;
+	CHECK(ask(w, &q), 200, NULL);
+	CU_ASSERT(w->store->n_tasks == 2);
+
+	calls_reset(w);
+	q.state = BODY_TOO_LARGE;
+	a = ask(w, &q);
+	CHECK(a, 413, "body_too_large");
+	CU_ASSERT(strstr(text(a, "detail"), "64 MiB") != NULL);
+	q.state = BODY_LOST;
+	CHECK(ask(w, &q), 503, "unavailable");
+	q.path = tasks;
+	CHECK(ask(w, &q), 503, "unavailable");
+	q.state = BODY_TOO_LARGE;
+	CU_ASSERT(strstr(text(ask(w, &q), "detail"), "64 KiB") != NULL);
+	CU_ASSERT(w->store->n_calls == 0);
+	world_free(w);
+}
+
 CU_TestInfo edge_tests[] = {
 	{ "client", client_is_resolved_once },
 	{ "long texts", long_texts_are_cut },
@@ -304,5 +343,6 @@ CU_TestInfo edge_tests[] = {
 	{ "every answer to another origin", cors_covers_every_answer },
 	{ "ids of sessions", session_ids_are_ids },
 	{ "caches", only_the_keys_are_cached },
+	{ "sizes of bodies", bodies_have_sizes },
 	CU_TEST_INFO_NULL,
 };

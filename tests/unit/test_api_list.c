@@ -15,11 +15,12 @@ static void add_tasks(struct world *w, const struct person *p, int n, int64_t st
 			.title = format(w, "task %d", i),
 			.completed = i % 3 == 0,
 		};
+		enum created how;
 		struct task task;
 
 		fake_clock_advance(step);
-		CU_ASSERT_FATAL(store_task_create(w->store, w->memory, &p->principal, &new,
-						  &task) == STORE_OK);
+		CU_ASSERT_FATAL(store_task_create(w->store, w->memory, &p->principal, &new, NULL,
+						  &task, &how) == STORE_OK);
 	}
 	calls_reset(w);
 }
@@ -53,14 +54,14 @@ static void list_is_newest_first(void)
 	add_tasks(w, &ada, 5, 1);
 	add_tasks(w, &bob, 5, 1);
 	a = list(w, &ada, "");
-	CU_ASSERT(length(a, "") == 5 && length(a, "0") == 9);
+	CU_ASSERT(length(a, "") == 5 && length(a, "0") == 12);
 	for (int i = 0; i < 5; i++) {
 		char path[16];
 
 		(void)snprintf(path, sizeof(path), "%d.title", i);
 		CU_ASSERT(text_is(a, path, format(w, "task %d", 4 - i)));
 	}
-	CU_ASSERT(header(w, a, "Link") == NULL && header(w, a, "ETag") == NULL);
+	CU_ASSERT(header(w, a, "Link") == NULL && header_is(w, a, "ETag", "\"5\""));
 	world_free(w);
 }
 
@@ -199,7 +200,7 @@ static void list_filters(void)
 		{ "?limit=0007", 7 },
 		{ "?limit=10", 10 },
 		{ "?limit=1000", 10 },
-		{ "?sort=title&q=x&unknown", 10 },
+		{ "?sort=title&unknown", 10 },
 		{ "?COMPLETED=maybe", 10 },
 		{ "?c%6fmpleted=tru%65", 4 },
 		{ "?&&limit=3&", 3 },
@@ -257,12 +258,7 @@ static void list_refuses_bad_queries(void)
 	for (int i = 0; i < 33; i++)
 		memcpy(many + strlen(many), "a=1&", 5);
 	CHECK(list(w, &ada, many), 400, "invalid_query");
-	/* of the right form, but before 1970 and far behind 9999 */
-	CHECK(list(w, &ada, "?cursor=________________________________"), 400, "invalid_query");
-	CHECK(list(w, &ada, "?cursor=f_______________________________"), 400, "invalid_query");
 	CU_ASSERT(w->store->n_calls == 0);
-	/* the least cursor of the right form */
-	CHECK(list(w, &ada, "?cursor=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), 200, NULL);
 	world_free(w);
 }
 

@@ -51,8 +51,33 @@ static void keys_are_public_without_secrets(void)
 	world_free(w);
 }
 
+static void the_contract_names_the_mount(void)
+{
+	struct world *w = world_new();
+	struct ask q = { .path = "/api/openapi.json" };
+	const struct answer *a = ask(w, &q);
+	const char *tag = header(w, a, "ETag");
+
+	CHECK(a, 200, NULL);
+	CU_ASSERT(strstr(a->body, "{\"servers\":[{\"url\":\"/\"}],\"openapi\":\"3.1.0\",") ==
+		  a->body);
+	CU_ASSERT(header_is(w, a, "Cache-Control", "public, max-age=300"));
+	CU_ASSERT_FATAL(tag != NULL);
+	q.if_none_match = tag;
+	a = ask(w, &q);
+	CHECK(a, 304, NULL);
+	CU_ASSERT(header_is(w, a, "ETag", tag));
+	w->app.mount = "/todo";
+	a = ask(w, &q);
+	CHECK(a, 200, NULL);
+	CU_ASSERT(strstr(a->body, "{\"servers\":[{\"url\":\"/todo\"}],") == a->body);
+	CU_ASSERT(w->store->n_calls == 0);
+	world_free(w);
+}
+
 CU_TestInfo service_tests[] = {
 	{ "health and ready", service_routes },
 	{ "public keys", keys_are_public_without_secrets },
+	{ "the contract", the_contract_names_the_mount },
 	CU_TEST_INFO_NULL,
 };

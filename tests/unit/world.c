@@ -26,19 +26,35 @@ enum {
 
 void world_secret(struct world *w, const char *secret)
 {
+	for (size_t i = 0; i < w->n_secrets; i++) {
+		if (strcmp(w->secrets[i], secret) == 0)
+			return;
+	}
 	if (w->n_secrets == SECRETS_MAX)
 		give_up("too many secrets in one test");
 	w->secrets[w->n_secrets++] = arena_strndup(w->memory, secret, strlen(secret));
 }
 
-static void gate_start(struct world *w)
+static void gate_start(struct gate *gate, char path[64])
 {
 	int fd;
 
-	(void)snprintf(w->gate_path, sizeof(w->gate_path), "/tmp/taskcell-gate-XXXXXX");
-	fd = mkstemp(w->gate_path);
-	if (fd < 0 || close(fd) != 0 || !gate_open(&w->gate, w->gate_path, 1))
+	(void)snprintf(path, 64, "/tmp/taskcell-gate-XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0 || close(fd) != 0 || !gate_open(gate, path, 1))
 		give_up("no file for the gate");
+}
+
+/* The application is the world's first member. */
+static bool world_pause(struct app *app, int ms)
+{
+	struct world *w = (struct world *)app;
+
+	w->pauses++;
+	fake_clock_advance((int64_t)ms * 1000);
+	if (w->on_pause)
+		w->on_pause(w);
+	return !w->stopping;
 }
 
 struct world *world_new(void)
@@ -49,7 +65,8 @@ struct world *world_new(void)
 		give_up("no world");
 	log_open(w->log[1], LOG_DEBUG);
 	fake_clock_set(FAKE_START_S * US_PER_SECOND);
-	gate_start(w);
+	gate_start(&w->gate, w->gate_path);
+	gate_start(&w->waiting, w->waiting_path);
 	w->memory = arena_new(MEMORY_CEILING);
 	w->arena = arena_new(REQUEST_CEILING);
 	response_init(&w->response);
@@ -73,6 +90,9 @@ struct world *world_new(void)
 		.cookie_mode = true,
 		.cookie_secure = true,
 		.cors_origins = "",
+		.spool_dir = "/tmp",
+		.waiting = &w->waiting,
+		.pause = world_pause,
 	};
 	if (!w->app.keys)
 		give_up("no keys");
@@ -91,7 +111,9 @@ void world_free(struct world *w)
 	arena_free(w->arena);
 	arena_free(w->memory);
 	gate_close(&w->gate);
+	gate_close(&w->waiting);
 	(void)unlink(w->gate_path);
+	(void)unlink(w->waiting_path);
 	(void)close(w->log[0]);
 	(void)close(w->log[1]);
 	free(w);
@@ -145,6 +167,8 @@ static struct request request_of(struct world *w, const struct ask *q)
 		.content_type = *type ? type : NULL,
 		.if_match = q->if_match,
 		.if_none_match = q->if_none_match,
+		.accept = q->accept,
+		.idempotency_key = q->idempotency_key,
 		.prefer = q->prefer,
 		.forwarded_for = q->forwarded_for,
 		.cookie = q->cookie,
@@ -168,6 +192,19 @@ static const char *read_log(struct world *w)
 	return got > 0 ? log : "";
 }
 
+/* All of it, be its beginning in a file. */
+static char *read_body(struct world *w, const struct response *r)
+{
+	size_t spilled = (size_t)r->spill_len;
+	char *body = arena_array(w->memory, spilled + r->body.len + 1, 1);
+
+	if (spilled && pread(r->spill_fd, body, spilled, 0) != (ssize_t)spilled)
+		give_up("the spilled body cannot be read");
+	if (r->body.len)
+		memcpy(body + spilled, r->body.data, r->body.len);
+	return body;
+}
+
 const struct answer *ask(struct world *w, const struct ask *q)
 {
 	struct answer *a = arena_alloc(w->memory, sizeof(*a));
@@ -181,11 +218,13 @@ const struct answer *ask(struct world *w, const struct ask *q)
 	a->status = r->status;
 	a->type = r->content_type;
 	a->headers = arena_strndup(w->memory, r->headers.data, r->headers.len);
-	a->body = arena_strndup(w->memory, r->body.data, r->body.len);
-	a->body_len = r->body.len;
+	a->body = read_body(w, r);
+	a->body_len = (size_t)response_length(r);
 	a->log = read_log(w);
 	if (r->headers.overflow || r->body.overflow)
 		give_up("the response does not fit");
+	if (w->store->before)
+		give_up("a transaction is left open");
 	world_check(w, q, a, request.request_id);
 	response_reset(r);
 	arena_reset(w->arena);
@@ -263,6 +302,8 @@ const char *route_path(struct world *w, const struct route *route, const char *u
 		path = format(w, "%s%s", path, segment);
 		p += len;
 	}
+	if (route->run == tasks_clear_completed)
+		path = format(w, "%s?completed=true", path);
 	return path;
 }
 
@@ -277,12 +318,16 @@ const char *route_body(const struct route *route)
 		{ &account_patch_body,
 		  "{\"email\":\"new@example.org\",\"current_password\":\"" PASSWORD "\"}" },
 		{ &account_delete_body, "{\"password\":\"" PASSWORD "\"}" },
+		{ &batch_body, "{\"operations\":[{\"op\":\"create\","
+			       "\"data\":{\"title\":\"y\"}}]}" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
 		if (route->body == bodies[i].table)
 			return bodies[i].body;
 	}
+	if (route->flags & ROUTE_IMPORT)
+		return "[{\"title\":\"y\"}]";
 	return route->body ? "{\"title\":\"y\",\"completed\":true}" : NULL;
 }
 

@@ -29,6 +29,11 @@ struct world {
 	struct response response;
 	struct gate gate;
 	char gate_path[64];
+	struct gate waiting; /* one may wait */
+	char waiting_path[64];
+	unsigned pauses;                  /* of requests that waited; each moves the clocks */
+	bool stopping;                    /* a pause answers that it is time to stop */
+	void (*on_pause)(struct world *); /* what others do meanwhile */
 	int log[2];
 	unsigned asked;
 	size_t n_secrets;
@@ -55,6 +60,8 @@ struct ask {
 	const char *site; /* Sec-Fetch-Site */
 	const char *forwarded_for;
 	const char *if_none_match;
+	const char *accept;
+	const char *idempotency_key;
 	const char *request_method; /* of a preflight */
 	enum body_state state;
 };
@@ -89,7 +96,7 @@ bool has_event(const struct world *, const struct uuid *user_id, const char *eve
 struct fake_throttle *account_throttle(struct world *);
 struct fake_throttle *session_throttle(struct world *);
 
-/* A path of the row's pattern; `id` is the task's or session's. */
+/* A path, with its query, of the row's pattern; `id` is the task's or session's. */
 const char *route_path(struct world *, const struct route *, const char *user, const char *id);
 /* A body that the row takes; NULL when it takes none. */
 const char *route_body(const struct route *);
