@@ -341,6 +341,8 @@ static bool finish(const struct work *w, const struct table_counts *want)
 	if (r == STORE_OK)
 		r = migrate(&options, false, print_line, stdout);
 	if (r == STORE_OK)
+		r = admin_feeds_over(w->link);
+	if (r == STORE_OK)
 		r = admin_audit_add(w->c->store, "sessions_ended", "restored");
 	if (r != STORE_OK)
 		ctl_store_failed("restored, but not fit for use", r);

@@ -68,6 +68,25 @@ int ctl_session_end(struct ctl *c)
 	return EXIT_SUCCESS;
 }
 
+static void print_swept(const struct swept *s)
+{
+	const struct {
+		const char *what;
+		int64_t n;
+	} rows[] = {
+		{ "trash", s->trash },
+		{ "tombstones", s->tombstones },
+		{ "idempotency", s->idempotency },
+		{ "sessions", s->sessions },
+		{ "throttle", s->throttle },
+		{ "audit", s->audit },
+		{ "invites", s->invites },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		printf("%-11s  %lld\n", rows[i].what, (long long)rows[i].n);
+}
+
 int ctl_sweep(struct ctl *c)
 {
 	struct swept all = { 0 }, swept;
@@ -81,13 +100,14 @@ int ctl_sweep(struct ctl *c)
 
 		if (r != STORE_OK)
 			return ctl_store_failed("not swept to the end", r);
+		all.trash += swept.trash;
+		all.tombstones += swept.tombstones;
+		all.idempotency += swept.idempotency;
 		all.sessions += swept.sessions;
 		all.throttle += swept.throttle;
 		all.audit += swept.audit;
 		all.invites += swept.invites;
 	}
-	printf("sessions  %lld\nthrottle  %lld\naudit     %lld\ninvites   %lld\n",
-	       (long long)all.sessions, (long long)all.throttle, (long long)all.audit,
-	       (long long)all.invites);
+	print_swept(&all);
 	return EXIT_SUCCESS;
 }
