@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import client  # noqa: E402
+import pgproxy  # noqa: E402
 import stack as stacks  # noqa: E402
 
 RUNNING = []  # every stack of this run, for the logs of a failure
@@ -142,6 +143,18 @@ def make_stack(state, postgres, build, stack):
 def module_stack(state, postgres, build, stack):
     """The same, for a stack that the tests of one file share."""
     yield from stack_maker(state, postgres, build, stack)
+
+
+@pytest.fixture(scope="module")
+def counted(module_stack, postgres, state):
+    proxy = pgproxy.Proxy(state / f"pgproxy{len(RUNNING)}", postgres.url)
+    s = module_stack(with_nginx=False, database=proxy.url, workers=1, auth_workers=0,
+                     listen_auth=None)
+    stacks.wait_for("the socket", lambda: s.answers(s.settings["listen"]))
+    made = pgproxy.Counted(s, proxy)
+    stacks.wait_for("ready", lambda: made.send("GET", "/api/ready").status == 200)
+    yield made
+    # The stack ends after this fixture; until then its connections are carried on.
 
 
 @pytest.fixture

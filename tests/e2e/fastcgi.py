@@ -39,8 +39,9 @@ class _Response:
         self.status, self.headers, self.reason = status, headers, ""
 
 
-def request(path, method, uri, body=b"", length=None, **params):
-    """One request, one client.Answer. `length`: what CONTENT_LENGTH claims."""
+def request(path, method, uri, body=b"", length=None, outside=False, **params):
+    """One request, one client.Answer. `length`: what CONTENT_LENGTH claims; `outside`: of the server's
+    mount."""
     params = {
         "REQUEST_METHOD": method, "REQUEST_URI": uri, "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_LENGTH": str(len(body) if length is None else length), **params,
@@ -57,7 +58,7 @@ def request(path, method, uri, body=b"", length=None, **params):
     head, _, content = out.partition(b"\r\n\r\n")
     headers = email.parser.BytesParser().parse(io.BytesIO(head + b"\r\n\r\n"))
     status = int(headers["Status"].split()[0])
-    answer = client.Answer(method, uri, _Response(status, headers), content)
+    answer = client.Answer(method, "?" if outside else uri, _Response(status, headers), content)
     client.check_form(answer)
     assert int(headers.get("Content-Length", 0)) == len(content) or method == "HEAD"
     return answer

@@ -191,6 +191,8 @@ class Stack:
         self.dir.mkdir()
         self.run_dir = directory / "run"
         self.run_dir.mkdir()
+        self.spool_dir = directory / "spool"
+        self.spool_dir.mkdir()
         self.log = directory / "taskcell.log"
         self.nginx_log = directory / "nginx.log"
         self.sql = postgres.admin
@@ -199,6 +201,7 @@ class Stack:
             "listen": f"{self.run_dir}/taskcell.sock",
             "listen_auth": f"{self.run_dir}/auth.sock",
             "run_dir": str(self.run_dir),
+            "spool_dir": str(self.spool_dir),
             "database": postgres.url,
             "jwt_secret": SECRET,
             "workers": 4,

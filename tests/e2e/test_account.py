@@ -429,9 +429,10 @@ def test_delete(http, stack, user, other):
     # Nowhere in the database is the e-mail any more, or the name.
     for table in stack.sql.run("select table_name from information_schema.tables "
                                "where table_schema = 'taskcell'"):
-        text = stack.sql.value(f"select coalesce(string_agg(t::text, ' '), '') "
-                               f"from taskcell.{table[0]} t")
-        assert user.email.lower() not in text.lower() and "Somebody To Forget" not in text, table
+        found = stack.sql.value(f"select count(*) from taskcell.{table[0]} t "
+                                f"where t::text ilike '%{user.email}%' "
+                                "or t::text like '%Somebody To Forget%'")
+        assert found == "0", table
     for s in (user, second):
         s.call("GET", "tasks").expect(401, "session_ended")
         s.call("POST", "tasks", {"title": "x"}).expect(401, "session_ended")
@@ -513,11 +514,15 @@ def test_export(http, stack, user, other):
     login(http, user.email, WRONG).expect(401)
     patch(user, {"name": "Ada"}).expect(200)
     other.create("not yours")
+    gone = user.create("gone")
+    user.call("DELETE", f"tasks/{gone['id']}").expect(200)
     a = user.call("GET", EXPORT).expect(200)
     assert a.header("Cache-Control") == "no-store"
     doc = a.json
     text = a.body.decode()
-    assert set(doc) == {"user", "account", "sessions", "tasks", "audit"}
+    assert set(doc) == {"user", "account", "sessions", "tasks", "trash", "audit"}
+    (trashed,) = doc["trash"]
+    assert trashed["id"] == gone["id"] and trashed["title"] == "gone" and trashed["deleted_at"]
     assert set(doc["account"]) == {"updated_at", "password_changed_at"}
     assert all(set(e) == {"at", "event", "session_id", "ip", "user_agent", "detail"}
                for e in doc["audit"])
@@ -556,17 +561,27 @@ def _members(value):
 
 def test_export_of_a_new_account(user):
     doc = user.call("GET", EXPORT).expect(200).json
-    assert doc["tasks"] == [] and len(doc["sessions"]) == 1
+    assert doc["tasks"] == doc["trash"] == [] and len(doc["sessions"]) == 1
     user.call("HEAD", EXPORT).expect(200)
 
 
 def test_export_of_many(user, stack):
-    """More than a page of the list, in one document."""
+    """More than pages of each kind, in one document."""
     stack.sql.run(
         "insert into taskcell.tasks (user_id, id, title, description, version) "
         f"select '{user.id}', gen_random_uuid(), 'task ' || i, repeat('ü', 200), i "
         "from generate_series(1, 2500) i")
+    stack.sql.run(f"""
+        insert into taskcell.trash
+               (user_id, id, title, version, created_at, updated_at, deleted_at)
+        select '{user.id}', gen_random_uuid(), case when i > 9 then 'gone ' || i end, 2500 + i,
+               now(), now(), now() - i / 3 * interval '1 h' from generate_series(1, 1209) i;
+        insert into taskcell.audit (user_id, event, at, detail)
+        select '{user.id}', 'login', now() + i / 3 * interval '1 s', i
+          from generate_series(1, 1200) i""")
     doc = user.call("GET", EXPORT).expect(200).json
+    assert sorted(int(t["title"].split()[1]) for t in doc["trash"]) == list(range(10, 1210))
+    assert sorted(int(e["detail"] or 0) for e in doc["audit"]) == list(range(1201))
     assert len(doc["tasks"]) == 2500
     assert {t["title"] for t in doc["tasks"]} == {f"task {i}" for i in range(1, 2501)}
 

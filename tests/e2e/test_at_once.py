@@ -1,13 +1,10 @@
 """What ends a session ends it for the very next request, in one round trip to the database: no
 cache to wait for, and no second question."""
 
-import fastcgi
 import pytest
 
-import pgproxy
 from client import NEVER, PASSWORD, User, another, at_once, claims_of, fresh_email, login, refresh
 from client import register, remember_secret
-from stack import wait_for
 
 NEW = "a new horse, a new battery"
 
@@ -119,41 +116,6 @@ def test_everyones_sessions(make_stack, scratch, stack):
 
 
 # --- round trips --------------------------------------------------------------------------------
-
-
-class Counted:
-    """A taskcell of one worker that reaches its database through the proxy."""
-
-    def __init__(self, stack, proxy):
-        self.stack, self.proxy = stack, proxy
-        self.path = stack.settings["listen"]
-
-    def send(self, method, uri, body=b"", token=None, **params):
-        if token:
-            params["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        return fastcgi.request(self.path, method, uri, body, **params)
-
-    def cost(self, *args, **kw):
-        """The answer, and the round trips it took, counted in both ways."""
-        before = self.proxy.counts()
-        a = self.send(*args, **kw)
-        after = self.proxy.counts()
-        assert before[2] == after[2], "a new connection"
-        turns, syncs = after[0] - before[0], after[1] - before[1]
-        assert turns == syncs, (turns, syncs)
-        return a, turns
-
-
-@pytest.fixture(scope="module")
-def counted(module_stack, postgres, state):
-    proxy = pgproxy.Proxy(state / "pgproxy", postgres.url)
-    s = module_stack(with_nginx=False, database=proxy.url, workers=1, auth_workers=0,
-                     listen_auth=None)
-    wait_for("the socket", lambda: s.answers(s.settings["listen"]))
-    made = Counted(s, proxy)
-    wait_for("ready", lambda: made.send("GET", "/api/ready").status == 200)
-    yield made
-    # The stack ends after this fixture; until then its connections are carried on.
 
 
 def test_the_proxy_counts(counted):

@@ -8,7 +8,7 @@ ONE, TWO, THREE = "https://app.example.org", "http://localhost:5173", "https://b
 ROUTES = ["/api/auth/login", "/api/auth/account", "/api/auth/sessions", "/api/me/tasks",
           f"/api/me/tasks/{NEVER}", f"/api/auth/sessions/{NEVER}", "/api/health"]
 EXPOSED = {"etag", "link", "location", "retry-after", "x-request-id", "x-total-count", "ratelimit",
-           "ratelimit-policy", "idempotency-replayed"}
+           "ratelimit-policy", "idempotency-replayed", "preference-applied"}
 ALLOWED = {"authorization", "content-type", "if-match", "if-none-match", "prefer",
            "idempotency-key"}
 

@@ -77,6 +77,32 @@ def test_back_and_forth(scratch, make_stack, stack, http, tmp_path):
                      "and detail = 'restored'") == "1"
 
 
+def test_clients_notice(scratch, make_stack, stack, http, tmp_path):
+    """Who knows what was written since the backup is not told that nothing has changed, however
+    much is written after."""
+    url, _ = scratch
+    user = register(http)
+    task = user.create("kept")
+    file = tmp_path / "dump"
+    done(stack, "backup", file)
+    lost = user.call("PATCH", f"tasks/{task['id']}", {"title": "lost"}).expect(200)
+    listed = user.call("GET", "tasks").expect(200).header("ETag")
+    since = user.call("GET", "changes").expect(200).json["next"]
+    done(stack, "restore", file, database=url)
+    s = make_stack(database=url, workers=2, auth_workers=1)
+    back = User(s.http, login(s.http, user.email).expect(200).json, PASSWORD)
+    for title in ("kept", "written since"):
+        back.call("PATCH", f"tasks/{task['id']}", {"title": title}).expect(200)
+        a = back.call("GET", "tasks", headers={"If-None-Match": listed}).expect(200)
+        assert [t["title"] for t in a.json] == [title]
+        back.call("GET", f"changes?since={since}").expect(410, "gone")
+        back.call("PATCH", f"tasks/{task['id']}", {"title": "x"},
+                  headers={"If-Match": lost.header("ETag")}).expect(412)
+    start = back.call("GET", "changes").expect(200).json
+    assert [c["title"] for c in start["changes"]] == [title]
+    back.call("GET", f"changes?since={start['next']}").expect(200)
+
+
 def test_a_dump_by_hand_has_no_rows(stack, user, tmp_path):
     """Why there is a command: the fence holds for the tables' owner."""
     user.create("seen by administrators alone")
@@ -239,6 +265,11 @@ def test_restore_of_an_older_schema(scratch, stack, user, tmp_path):
     old = tmp_path / "old"
     assert stack.program("taskcellctl", "migrate", database=url).returncode == 0
     sql.run("""
+        drop table taskcell.trash, taskcell.idempotency;
+        drop index taskcell.tasks_by_version;
+        alter table taskcell.tasks drop column priority, drop column due_date, drop column due_at,
+            drop column tags, drop column title_key, drop column search;
+        alter table taskcell.users drop column feed_floor;
         drop table taskcell.audit, taskcell.invites;
         alter table taskcell.sessions drop column network;
         drop index taskcell.throttle_oldest_first;
@@ -251,6 +282,7 @@ def test_restore_of_an_older_schema(scratch, stack, user, tmp_path):
     sql.run("drop schema taskcell cascade")
     printed = done(stack, "restore", old, database=url)
     assert "0002_audit_and_invitations applied" in printed
+    assert "0003_tasks_that_cannot_be_lost applied" in printed
     assert sql.run("select epoch from taskcell.credentials") == [["1"]]
     assert run(stack, "migrate", "--dry-run", database=url).returncode == 0
 

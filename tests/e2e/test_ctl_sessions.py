@@ -209,6 +209,26 @@ def test_audit_since(stack, user):
 # --- sweeping
 
 
+WHAT = ["trash", "tombstones", "idempotency", "sessions", "throttle", "audit", "invites"]
+
+
+def fill_trash(stack, user):
+    """By version: 1 to 1002 from before 90 days (the last with its content, since nobody has swept
+    for long), then 2001 from before 30, and the last one of today."""
+    stack.sql.run(f"""
+        insert into taskcell.trash
+               (user_id, id, title, version, created_at, updated_at, deleted_at)
+        select '{user.id}', gen_random_uuid(), case when i = 3004 then 'fresh'
+                                                    when i > 1001 then 'old' end, i, now(), now(),
+               case when i <= 1002 then now() - interval '90 days 1 minute'
+                    when i <= 3003 then now() - interval '30 days 1 minute' else now() end
+          from generate_series(1, 3004) i;
+        update taskcell.users set revision = 3004 where id = '{user.id}';
+        insert into taskcell.idempotency (user_id, key, digest, task_id, version, created_at)
+        values ('{user.id}', 'old', '', gen_random_uuid(), 1, now() - interval '25 h'),
+               ('{user.id}', 'new', '', gen_random_uuid(), 1, now() - interval '23 h')""")
+
+
 def test_sweep(stack, http, user):
     """In bounded steps, what is past and nothing else."""
     second = another(user)
@@ -225,8 +245,23 @@ def test_sweep(stack, http, user):
                ('{user.id}', 'login', now() - interval '89 days');
         insert into taskcell.invites (digest, expires_at, uses_left) values
                ('sweep1', now(), 1), ('sweep2', now() + {DAY}, 0), ('sweep3', now() + {DAY}, 1)""")
+    fill_trash(stack, user)
     swept = dict(line.split() for line in done(stack, "sweep").splitlines())
-    assert list(swept) == ["sessions", "throttle", "audit", "invites"]
+    assert list(swept) == WHAT
+    assert int(swept["trash"]) >= 2001 and int(swept["tombstones"]) >= 1002
+    assert int(swept["idempotency"]) >= 1
+    # content goes after 30 days, the rest after 90, and the feed says so
+    assert stack.sql.run(f"""
+        select version, title is not null from taskcell.trash where user_id = '{user.id}'
+         order by version limit 3""") == [["1003", "f"], ["1004", "f"], ["1005", "f"]]
+    assert stack.sql.run(f"""
+        select count(*), max(version), count(title), max(title)
+          from taskcell.trash where user_id = '{user.id}'""") == [["2002", "3004", "1", "fresh"]]
+    assert stack.sql.run(f"select feed_floor from taskcell.users where id = '{user.id}'") == [
+        ["1002"]]
+    assert [x["title"] for x in user.call("GET", "trash").expect(200).json] == ["fresh"]
+    assert stack.sql.run(f"select key from taskcell.idempotency where user_id = '{user.id}'") == [
+        ["new"]]
     assert int(swept["sessions"]) >= 2300 and int(swept["throttle"]) >= 1
     assert int(swept["audit"]) >= 1 and int(swept["invites"]) >= 2
     assert user.alive() and second.alive()
@@ -238,8 +273,7 @@ def test_sweep(stack, http, user):
                            "and at < now() - interval '80 days'") == "1"
     assert stack.sql.run("select digest from taskcell.invites where digest like 'sweep%'") == [
         ["sweep3"]]
-    assert done(stack, "sweep").split() == ["sessions", "0", "throttle", "0", "audit", "0",
-                                            "invites", "0"]
+    assert done(stack, "sweep").split() == [x for what in WHAT for x in (what, "0")]
     stack.sql.run("delete from taskcell.invites where digest = 'sweep3'; "
                   "delete from taskcell.throttle where key = 'sweep:new'")
 

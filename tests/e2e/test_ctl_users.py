@@ -186,7 +186,9 @@ def test_an_interrupt_gives_the_echo_back(stack):
     echo = subprocess.run(stty, stdin=secondary, capture_output=True, text=True, check=True).stdout
     p = subprocess.Popen(
         [str(stack.build / "taskcellctl"), "user", "add", email], env=stack.environment(),
-        stdin=secondary, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stdin=secondary, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # what a shell ignores for a job in the background would stay ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     prompt = b""
     while not prompt.endswith(b"New password: "):
         prompt += os.read(p.stderr.fileno(), 100)

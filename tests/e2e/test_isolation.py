@@ -54,6 +54,23 @@ def test_another_users_list(user, other, method):
     assert len(other.tasks()) == 1 and user.tasks() == []
 
 
+@pytest.mark.parametrize("method,tail,body", [
+    ("GET", "trash", None), ("GET", "changes", None), ("GET", "stats", None),
+    ("DELETE", "tasks?completed=true", None), ("GET", "tasks?format=csv", None),
+    ("POST", "tasks/batch", {"operations": [{"op": "create", "data": BODY}]}),
+    ("POST", "tasks/import", [BODY]), ("PUT", f"tasks/{NEVER}", BODY),
+])
+def test_another_users_collections(user, other, method, tail, body):
+    """What else there is about tasks: nobody else's can be seen, and nothing be put there."""
+    theirs = [other.create("theirs"), other.create("done", completed=True)]
+    headers = {"If-None-Match": "*"} if method == "PUT" else {}
+    never = user.call(method, f"/api/{NEVER}/{tail}", body, headers=headers).expect(404)
+    for who in (other.id, other.id.upper(), "x", "ME", other.email):
+        a = user.call(method, f"/api/{who}/{tail}", body, headers=headers)
+        assert a.bare() == never.bare(), who
+    assert other.tasks() == theirs[::-1] and user.tasks() == []
+
+
 def test_path_comes_before_the_body(user, other):
     """What a stranger's path would say about the body stays unsaid."""
     for data, media in ((b"{", "application/json"), (b"x", "text/plain"), (b"", None),

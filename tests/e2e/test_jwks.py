@@ -245,4 +245,4 @@ def test_mount(keyed):
     wait_for("the socket", lambda: s.answers(listen))
     a = fastcgi.request(listen, "GET", "/todo" + PATH).expect(200)
     assert len(a.json["keys"]) == 1
-    fastcgi.request(listen, "GET", PATH).expect(404)
+    fastcgi.request(listen, "GET", PATH, outside=True).expect(404)

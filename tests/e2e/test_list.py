@@ -18,16 +18,10 @@ def fill(stack, user, n, created="now() - g * interval '1 second'", completed="f
         update taskcell.users set revision = {n} where id = '{user.id}'""")
 
 
-def walk(user, target, most=2000):
+def walk(user, target):
     """All tasks, page by page, and the sizes of the pages."""
-    tasks, sizes = [], []
-    while target:
-        a = user.call("GET", target).expect(200)
-        tasks += a.json
-        sizes.append(len(a.json))
-        target = a.next
-        assert len(sizes) <= most
-    return tasks, sizes
+    pages = [a.json for a in user.pages(target)]
+    return [task for page in pages for task in page], [len(page) for page in pages]
 
 
 def test_a_limit_with_many_zeros(user):
@@ -162,8 +156,7 @@ def test_another_users_cursor_shows_nothing_of_theirs(stack, user, other):
     user.create("mine")
     link = other.call("GET", "tasks?limit=2").expect(200).next
     cursor = link.split("cursor=")[1].split("&")[0]
-    got = user.call("GET", f"tasks?cursor={cursor}").expect(200).json
-    assert all(t["user_id"] == user.id for t in got)
+    user.call("GET", f"tasks?cursor={cursor}").expect(400, "invalid_query")
     user.call("GET", link).expect(404, "not_found")
 
 

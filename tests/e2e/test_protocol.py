@@ -14,7 +14,7 @@ METHODS = {
     "/api/auth/refresh": {"POST", "OPTIONS"},
     "/api/auth/logout": {"POST", "OPTIONS"},
     "/api/auth/session": {"GET", "HEAD", "OPTIONS"},
-    "/api/me/tasks": {"GET", "HEAD", "POST", "OPTIONS"},
+    "/api/me/tasks": {"GET", "HEAD", "POST", "DELETE", "OPTIONS"},
     f"/api/me/tasks/{NEVER}": {"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"},
     f"/api/me/tasks/{NEVER}/complete": {"POST", "PATCH", "OPTIONS"},
 }
@@ -71,7 +71,7 @@ def test_head_of_an_error(user):
     "/api", "/api/", "/api/nope", "/api/auth", "/api/auth/", "/api/auth/nope", "/api/me",
     "/api/me/nope", "/api/me/tasks/x/y", f"/api/me/tasks/{NEVER}/complete/x", "/api/HEALTH",
     "/API/health", "/api/Auth/session", "/api/me/Tasks", "/api/health/x", "/api/healthx",
-    "/api/auth/tasks/x/complete/a/b/c/d/e/f/g", "/api/metrics", "/api/openapi.json",
+    "/api/auth/tasks/x/complete/a/b/c/d/e/f/g", "/api/metrics", "/api/openapi",
 ])
 def test_unknown_paths(user, path):
     """404 whatever the method, with or without a token."""
