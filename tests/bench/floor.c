@@ -13,11 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { PARAMS = 11 }; /* of the statement */
+
 #define LAST_UUID "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 static void serve(int fd, const char *user, const char *statement)
 {
-	const char *values[] = { user, "infinity", LAST_UUID, NULL, "21" };
+	/* no filter; from the start */
+	const char *values[PARAMS] = { user, [8] = "21", "infinity", LAST_UUID };
 	PGconn *conn = PQconnectdb(getenv("DATABASE_URL"));
 	static char body[65536];
 	FCGX_Request r;
@@ -25,14 +28,14 @@ static void serve(int fd, const char *user, const char *statement)
 	/* the fence stands open for this one user, once and for all */
 	PQclear(PQexecParams(conn, "select set_config('taskcell.user_id', $1, false)", 1, NULL,
 			     &user, NULL, NULL, 0));
-	PQclear(PQprepare(conn, "list", statement, 5, NULL));
+	PQclear(PQprepare(conn, "list", statement, PARAMS, NULL));
 	if (PQstatus(conn) != CONNECTION_OK || FCGX_Init() != 0 ||
 	    FCGX_InitRequest(&r, fd, 0) != 0) {
 		fprintf(stderr, "floor: %s", PQerrorMessage(conn));
 		exit(1);
 	}
 	while (FCGX_Accept_r(&r) == 0) {
-		PGresult *rows = PQexecPrepared(conn, "list", 5, values, NULL, NULL, 0);
+		PGresult *rows = PQexecPrepared(conn, "list", PARAMS, values, NULL, NULL, 0);
 		int n = PQntuples(rows) < 20 ? PQntuples(rows) : 20;
 		size_t len = 1;
 
