@@ -188,6 +188,7 @@ def test_proxies_by_a_reload(make):
     mark = s.log_size()
     s.signal(1)
     s.wait_event("reloaded", mark)
+    s.wait_event("worker_ended", mark)  # until then it may take one more
     a = guess(s, "10.0.0.1", "198.51.100.1").expect(401)
     assert address_of(s, a) == "198.51.100.1"
 
