@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,9 +15,10 @@
 static struct {
 	int fd;
 	enum log_level most;
-	char *path; /* of a file that is ours, else NULL */
+	char *path;   /* of a file that is ours, else NULL */
+	bool journal; /* systemd's, which takes a level in front of the line */
 	int64_t dropped;
-} sink = { STDERR_FILENO, LOG_INFO, NULL, 0 };
+} sink = { STDERR_FILENO, LOG_INFO, NULL, false, 0 };
 
 static const char *const level_names[] = {
 	[LOG_ERROR] = "error",
@@ -25,10 +27,31 @@ static const char *const level_names[] = {
 	[LOG_DEBUG] = "debug",
 };
 
+static const char *const journal_levels[] = {
+	[LOG_ERROR] = "<3>",
+	[LOG_WARNING] = "<4>",
+	[LOG_INFO] = "<6>",
+	[LOG_DEBUG] = "<7>",
+};
+
+/* As systemd.exec(5) says: the variable alone may be that of a parent whose output went there. */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char name[48];
+	struct stat st;
+
+	if (!stream || fstat(fd, &st) != 0)
+		return false;
+	(void)snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(name, stream) == 0;
+}
+
 void log_open(int fd, enum log_level most)
 {
 	sink.fd = fd;
 	sink.most = most;
+	sink.journal = is_journal(fd);
 }
 
 void log_set_level(enum log_level most)
@@ -53,6 +76,7 @@ bool log_reopen(void)
 	if (fd != STDERR_FILENO)
 		(void)close(fd);
 	sink.fd = STDERR_FILENO;
+	sink.journal = false;
 	return true;
 }
 
@@ -118,6 +142,8 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
 	l->len = 0;
 	if (level > sink.most)
 		return;
+	if (sink.journal)
+		put(l, journal_levels[level], strlen(journal_levels[level]));
 	rfc3339_format(clock_now_us(), when);
 	put(l, "time=", 5);
 	put(l, when, RFC3339_LEN);

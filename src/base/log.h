@@ -17,7 +17,8 @@ struct log_line {
 	char text[LOG_LINE_MAX];
 };
 
-/* Where records go (a descriptor that stays the caller's) and the least important level written.
+/* Where records go (a descriptor that stays the caller's) and the least important level written. If
+ * it leads to systemd's journal, each record begins with its level as <N>, sd-daemon(3).
  * Before the first call: standard error, LOG_INFO. */
 void log_open(int fd, enum log_level most);
 

@@ -15,8 +15,9 @@
 #include "base/spool.h"
 
 enum {
-	DRAIN_MAX = 16 * 1024 *
-		    1024, /* of a body that is too long, so that the peer reads our answer */
+	/* Of a body that is too long, so that the peer reads our answer: more than our samples for
+	 * web servers let through. */
+	DRAIN_MAX = 96 * 1024 * 1024,
 	GENERATED_ID_BYTES = 16,
 	FORWARDED_MAX = 1024, /* more than any chain of proxies that are trusted */
 	LIST_MAX = 8 * 1024,  /* of tags, or of media types */
@@ -48,10 +49,11 @@ struct fcgi *fcgi_open(int listen_fd, size_t keep, const char *spool_dir)
 	f->polled = calloc(keep + 1, sizeof(FCGX_Request *));
 	f->requests = calloc(keep + 1, sizeof(FCGX_Request));
 	/* How long the library waits, in milliseconds, for a peer that is silent at the start or
-	 * lingers at the end: two seconds by itself, in which this worker would serve nobody. At
-	 * the end there is nothing to wait for, as requests are read whole. */
+	 * lingers at the end: two seconds by itself, in which this worker would serve nobody. A web
+	 * server on a loaded machine may need a tenth of one between connecting and sending. At the
+	 * end there is nothing to wait for, as requests are read whole. */
 	ok = f->polled && f->requests && setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1) == 0 &&
-	     setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "100", 1) == 0 && FCGX_Init() == 0;
+	     setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "400", 1) == 0 && FCGX_Init() == 0;
 	for (size_t i = 0; ok && i <= keep; i++)
 		ok = FCGX_InitRequest(&f->requests[i], listen_fd, 0) == 0;
 	if (ok)
@@ -280,7 +282,6 @@ static void read_rest(struct intake *t, const char *spool_dir)
 {
 	bool keep = is_long(t) && !is_too_long(t);
 	char piece[PIECE];
-	int64_t most;
 	size_t n;
 
 	if (keep) {
@@ -290,13 +291,12 @@ static void read_rest(struct intake *t, const char *spool_dir)
 		t->lost = t->fd < 0;
 		keep_piece(t, t->start, (size_t)t->total);
 	}
-	most = keep && !t->lost ? t->limit + DRAIN_MAX : DRAIN_MAX;
 	do {
 		n = (size_t)FCGX_GetStr(piece, sizeof(piece), t->in);
 		t->total += (int64_t)n;
 		if (keep && t->total <= t->limit)
 			keep_piece(t, piece, n);
-	} while (n && t->total < most);
+	} while (n && t->total < DRAIN_MAX);
 	secret_wipe(piece, sizeof(piece));
 }
 

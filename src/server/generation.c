@@ -17,7 +17,7 @@
 #define GROWN_UP_US    (10 * US_PER_SECOND) /* who lived that long is replaced at once */
 #define NEVER          INT64_MAX
 
-static const char *const pool_names[POOL_COUNT] = { "api", "auth" };
+const char *const pool_names[POOL_COUNT] = { "api", "auth" };
 
 /* What the master itself knows of a slot; never read back from shared memory. */
 struct place {
@@ -103,26 +103,29 @@ static void log_place(const struct generation *g, size_t i, enum log_level level
 
 /* --- starting -------------------------------------------------------------------------------- */
 
+enum { MASTER_FDS = 64 }; /* more than a master ever has open */
+
+/* Of these a worker keeps its socket and its end of the lifeline: with the other end it would
+ * outlive the master. */
+static void close_others(int listen_fd, int lifeline)
+{
+	for (int fd = STDERR_FILENO + 1; fd < MASTER_FDS; fd++) {
+		if (fd != listen_fd && fd != lifeline)
+			(void)close(fd);
+	}
+}
+
 static NO_RETURN void be_worker(const struct generation *g, size_t i)
 {
 	const struct ground *ground = g->ground;
-	int pool = g->places[i].pool;
 	struct worker w = {
 		.settings = g->settings,
 		.slot = &g->slots[i],
-		.listen_fd = ground->listeners[pool].fd,
+		.listen_fd = ground->listeners[g->places[i].pool].fd,
 		.lifeline = ground->lifeline[0],
 	};
 
-	/* Our end of the lifeline, or it would outlive the master. Locks and the other pool's
-	 * socket are not ours either. */
-	(void)close(ground->lifeline[1]);
-	for (int other = 0; other < POOL_COUNT; other++) {
-		if (other != pool && ground->listeners[other].fd >= 0)
-			(void)close(ground->listeners[other].fd);
-		if (ground->listeners[other].lock_fd >= 0)
-			(void)close(ground->listeners[other].lock_fd);
-	}
+	close_others(w.listen_fd, w.lifeline);
 	exit(worker_run(&w));
 }
 
@@ -253,6 +256,15 @@ void generation_drain(struct generation *g, int signo)
 	for (size_t i = 0; i < g->n; i++)
 		g->places[i].start_at = NEVER;
 	generation_signal(g, signo);
+}
+
+void generation_resume(struct generation *g)
+{
+	g->draining = false;
+	for (size_t i = 0; i < g->n; i++) {
+		g->places[i].delay = 0;
+		g->places[i].start_at = g->places[i].pid ? NEVER : 0;
+	}
 }
 
 void generation_drain_late(struct generation *g, bool at_once)

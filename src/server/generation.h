@@ -7,6 +7,7 @@
 #include "server/listener.h"
 
 enum { POOL_API, POOL_AUTH, POOL_COUNT };
+extern const char *const pool_names[POOL_COUNT];
 
 /* What the workers of every generation are given. */
 struct ground {
@@ -32,6 +33,9 @@ void generation_reap(struct generation *);
 void generation_kill_stuck(struct generation *);
 /* When the next worker is due, in monotonic microseconds. */
 int64_t generation_next_start(const struct generation *);
+
+/* Takes a draining generation back into service. */
+void generation_resume(struct generation *);
 
 /* Sends the signal to every worker alive. */
 void generation_signal(struct generation *, int signo);

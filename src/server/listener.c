@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -133,6 +134,97 @@ bool listener_open(struct listener *l, const char *address, const char *group)
 	listener_close(l);
 	return false;
 }
+
+/* --- sockets that were given ----------------------------------------------------------------- */
+
+static bool refuse_given(const char *name, const char *why)
+{
+	log_message(LOG_ERROR, "listen", "the socket %s that was given %s", name, why);
+	return false;
+}
+
+/* Whoever reaches the socket says who a client is: that is for the web server of this host. */
+static bool is_local(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&address;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+		return false;
+	return address.ss_family == AF_UNIX ||
+	       (address.ss_family == AF_INET &&
+		ntohl(in4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) ||
+	       (address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr));
+}
+
+static bool take_one(struct listener *l, int fd, const char *name)
+{
+	int listening = 0, type = 0, flags = fcntl(fd, F_GETFL);
+	socklen_t len = sizeof(listening);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
+		return refuse_given(name, "is no listening stream socket");
+	if (!is_local(fd))
+		return refuse_given(name, "is neither a unix socket nor on the loopback");
+	if (l->fd >= 0)
+		return refuse_given(name, "is there twice");
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return refuse_given(name, strerror(errno));
+	l->fd = fd;
+	return true;
+}
+
+static bool take_named(struct listener *l, const char *const *names, size_t n, int fd,
+		       const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return take_one(&l[i], fd, name);
+	}
+	return refuse_given(*name ? name : "without a name",
+			    "has to have the name (FileDescriptorName) of a pool: api, auth");
+}
+
+/* The number of names, which colons separate, or -1. */
+static int take_all(struct listener *l, const char *const *names, size_t n, const char *given)
+{
+	char *copy = strdup(given), *rest = copy, *name;
+	int taken = 0;
+
+	if (!copy)
+		fatal("out of memory");
+	while (taken >= 0 && (name = strsep(&rest, ":")))
+		taken = take_named(l, names, n, FIRST_GIVEN + taken, name) ? taken + 1 : -1;
+	free(copy);
+	return taken;
+}
+
+int listener_take_given(struct listener *l, const char *const *names, size_t n)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"),
+		   *given = getenv("LISTEN_FDNAMES");
+	char ours[24], as_many[24];
+	int taken = 0;
+
+	(void)snprintf(ours, sizeof(ours), "%ld", (long)getpid());
+	if (pid && count && strcmp(pid, ours) == 0 && strcmp(count, "0") != 0) {
+		taken = take_all(l, names, n, given ? given : "");
+		(void)snprintf(as_many, sizeof(as_many), "%d", taken);
+		if (taken >= 0 && strcmp(count, as_many) != 0)
+			taken = refuse_given(given, "is not all that there are") ? 0 : -1;
+	}
+	/* they are meant for this process alone */
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return taken;
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
 
 void listener_hide(struct listener *l)
 {

@@ -122,7 +122,8 @@ static int serve_alone(const struct settings *settings)
 	return status;
 }
 
-static int serve(const struct options *options, struct settings *settings, const char *path)
+static int serve(const struct options *options, struct settings *settings, const char *path,
+		 char *argv[])
 {
 	const struct rlimit none = { 0 };
 	int status;
@@ -130,7 +131,7 @@ static int serve(const struct options *options, struct settings *settings, const
 	/* a core would hold the keys and people's passwords */
 	(void)setrlimit(RLIMIT_CORE, &none);
 	if (options->mode == MODE_MASTER || (options->mode == MODE_GUESS && !socket_is_given()))
-		return master_run(settings, path);
+		return master_run(settings, path, argv);
 	status = serve_alone(settings);
 	settings_free(settings);
 	return status;
@@ -151,7 +152,7 @@ int main(int argc, char *argv[])
 		return EXIT_FAILURE;
 	log_open(STDERR_FILENO, (enum log_level)settings->log_level);
 	if (!options.check)
-		return serve(&options, settings, path);
+		return serve(&options, settings, path, argv);
 	puts("configuration ok");
 	settings_free(settings);
 	return EXIT_SUCCESS;

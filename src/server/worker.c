@@ -20,9 +20,23 @@ enum {
 };
 
 static volatile sig_atomic_t drain_wanted, leave_wanted, reopen_wanted;
+static volatile sig_atomic_t at_work; /* with a request, and no master that would wait for it */
+
+/* Whoever started us may send KILL soon after TERM, mod_fcgid a second later. A child is not known
+ * to him: there the request goes on to its end, within what is left of its time. */
+static void go_on_as_a_child(void)
+{
+	unsigned left = alarm(0);
+
+	if (_Fork() > 0)
+		_exit(EXIT_SUCCESS);
+	(void)alarm(left);
+}
 
 static void on_signal(int signo)
 {
+	if (signo == SIGTERM && at_work && !drain_wanted)
+		go_on_as_a_child();
 	if (signo == SIGTERM)
 		drain_wanted = 1;
 	else if (signo == SIGUSR2)
@@ -45,8 +59,10 @@ static void on_alarm(int signo)
 static void install_signals(bool alone)
 {
 	static const int handled[] = { SIGTERM, SIGUSR1, SIGUSR2 };
-	struct sigaction ours = { .sa_handler = on_signal }, ignore = { .sa_handler = SIG_IGN },
-			 plain = { .sa_handler = SIG_DFL }, alarmed = { .sa_handler = on_alarm };
+	/* restarting, since libfcgi takes a write that was interrupted for the end of the peer */
+	struct sigaction ours = { .sa_handler = on_signal, .sa_flags = SA_RESTART },
+			 ignore = { .sa_handler = SIG_IGN }, plain = { .sa_handler = SIG_DFL },
+			 alarmed = { .sa_handler = on_alarm };
 	sigset_t late;
 
 	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
@@ -99,10 +115,11 @@ static bool gate_start(struct gate *g, const char *dir, const char *name, int sl
 	return false;
 }
 
-/* How many workers may wait for changes: a quarter, but one always. */
+/* How many workers may wait for changes: a quarter, but one always. Also of those that a web server
+ * starts, if it starts as many as `workers` says. */
 static int wait_slots(const struct worker *worker)
 {
-	int workers = worker->alone ? 1 : (int)worker->settings->workers;
+	int workers = (int)worker->settings->workers;
 
 	return workers >= 4 ? workers / 4 : 1;
 }
@@ -277,6 +294,19 @@ static int world_make(struct world *w, const struct worker *worker)
 	return store_check(w->app.store) == STORE_UNFIT ? EXIT_UNFIT : EXIT_SUCCESS;
 }
 
+/* Without a master TERM comes through while a request is answered. */
+static void work(bool on, bool alone)
+{
+	sigset_t term;
+
+	if (!alone)
+		return;
+	at_work = on;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &term, NULL);
+}
+
 static bool serve_one(struct world *w, const struct worker *worker, size_t entry)
 {
 	int64_t now = clock_monotonic_us();
@@ -289,8 +319,10 @@ static bool serve_one(struct world *w, const struct worker *worker, size_t entry
 	r = fcgi_accept(w->fcgi, entry, w->arena, w->app.mount, &request);
 	if (r == FCGI_REQUEST) {
 		slot_set_state(worker->slot, SLOT_RUNNING, clock_monotonic_us());
+		work(true, worker->alone);
 		dispatch(&w->app, w->arena, &request, &w->response);
 		fcgi_send(w->fcgi, &request, &w->response);
+		work(false, worker->alone);
 		response_reset(&w->response);
 	} else if (r == FCGI_FAILED) {
 		log_message(LOG_ERROR, "accept", "%s", strerror(errno));

@@ -26,7 +26,9 @@ from stack import children_of, die_with_parent, wait_for  # noqa: E402
 class Try:
     def __init__(self, directory, build):
         self.dir = directory
-        self.program = build / "taskcell"
+        self.origin = build / "taskcell"
+        self.program = directory / "taskcell"
+        self.install()
         self.log = directory / "log"
         self.settings = {
             "listen": directory / "run/t.sock", "auth_workers": 0, "workers": 2,
@@ -36,6 +38,11 @@ class Try:
         secret = directory / "secret"
         secret.write_text("s" * 40, encoding="ascii")
         secret.chmod(0o600)
+
+    def install(self):
+        fresh = self.dir / "fresh"
+        shutil.copy(self.origin, fresh)
+        fresh.rename(self.program)
 
     def start(self, **changes):
         env = {"PATH": os.environ["PATH"], "TASKCELL_CONFIG": "/dev/null"}
@@ -89,6 +96,15 @@ def serve(trial, user, group):
         os.chown(trial.dir / "secret", user.pw_uid, -1)
         process.send_signal(signal.SIGHUP)
         wait_for("a reload", lambda: "event=reloaded" in log_file.read_text(encoding="utf-8"))
+        http.request("GET", "/api/health").expect(200)
+        trial.install()
+        process.send_signal(signal.SIGHUP)
+        wait_for("an upgrade", lambda: "event=upgraded" in log_file.read_text(encoding="utf-8"))
+        wait_for("the old workers are gone", lambda: len(children_of(process.pid)) == 1)
+        (successor,) = children_of(process.pid)
+        for pid in [successor, *children_of(successor)]:
+            assert identity(pid) == ([str(user.pw_uid)] * 4, [str(gid)] * 4, groups,
+                                     {"0" * 16}), identity(pid)
         http.request("GET", "/api/health").expect(200)
     finally:
         process.terminate()
