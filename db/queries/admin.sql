@@ -358,3 +358,19 @@ update taskcell.credentials set epoch = epoch + 1;
 -- scope: admin
 -- Who has read a feed before the database was set back starts over.
 update taskcell.users set feed_floor = revision;
+
+-- name: admin_diagnosis
+-- scope: admin
+-- For taskcellctl doctor; there may be no schema yet.
+select r.rolname::text,
+       r.rolsuper or r.rolbypassrls,
+       pg_encoding_to_char(d.encoding)::text,
+       now(),
+       current_setting('max_connections')::bigint
+       - current_setting('superuser_reserved_connections')::bigint,
+       r.rolconnlimit::bigint,
+       d.datconnlimit::bigint,
+       pg_backend_pid()::bigint
+  from pg_catalog.pg_roles r
+  join pg_catalog.pg_database d on d.datname = current_database()
+ where r.rolname = current_user;

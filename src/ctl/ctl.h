@@ -88,8 +88,12 @@ int ctl_key_generate(struct ctl *);
 int ctl_key_rotate(struct ctl *);
 int ctl_key_retire(struct ctl *);
 int ctl_key_list(struct ctl *);
+/* doctor.c */
+int ctl_doctor(struct ctl *);
 /* hash.c */
 int ctl_hash_calibrate(struct ctl *);
+/* site.c */
+int ctl_install_site(struct ctl *);
 /* import.c */
 int ctl_import_better_auth(struct ctl *);
 

@@ -89,8 +89,12 @@ static const struct command commands[] = {
 	{ "key retire", "KID [--dir DIR]", ctl_key_retire, "remove a key that does not sign" },
 	{ "key list", "[--dir DIR]", ctl_key_list, "list the keys and their states" },
 	{ "hash calibrate", NULL, ctl_hash_calibrate, "measure this host, recommend scrypt_cost" },
+	{ "install-site", "DIR [URL] [--home DIR]", ctl_install_site,
+	  "make a site of one's own in the folder DIR of a shared host, or renew it" },
 	{ "import better-auth", "[DATABASE_URL] [--dry-run]", ctl_import_better_auth,
 	  "bring over the users of a Better Auth database" },
+
+	{ "doctor", "[URL]", ctl_doctor, "look for what is wrong, and say how to mend it" },
 
 	{ "version", NULL, run_version, "print the version" },
 	{ "help", NULL, run_help, "print this text" },
