@@ -91,8 +91,10 @@ enum store_result store_ready(struct store *store)
 		return r;
 	pg_step(&call, STATEMENT_READY);
 	r = pg_run(store, NULL, &call);
-	if (r == STORE_OK && !pg_get_bool(call.results[0], 0, 0))
+	if (r == STORE_OK && !pg_get_bool(call.results[0], 0, 0)) {
 		r = STORE_UNAVAILABLE;
+		link_close(store); /* another host of the list may be the primary by now */
+	}
 	pg_clear(&call);
 	return r;
 }

@@ -256,7 +256,9 @@ static enum store_result attempt(struct store *store, struct pg_call *call, int6
 		}
 		r = judge(call, &x, &rerun);
 		*verdict = rerun ? RERUN : FINAL;
-		/* after a read-only server, another host of the list may be found */
+		/* Nothing was written: another host of the list may be the primary by now. */
+		if (r == STORE_UNAVAILABLE)
+			*verdict = RESEND;
 		if (x.failed == call->n || r == STORE_UNAVAILABLE)
 			link_close(store);
 		break;

@@ -111,6 +111,34 @@ static void test_every_table_is_split(void)
 	free(tables);
 }
 
+/* db/citus.sql does to the tables what split() does here, with functions of Citus. */
+static void test_citus(void)
+{
+	const char *srcdir = getenv("srcdir");
+	char text[8192];
+	FILE *in = fopen(arena_printf(arena, "%s/db/citus.sql", srcdir ? srcdir : "."), "r");
+	char *left;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(in);
+	text[fread(text, 1, sizeof(text) - 1, in)] = '\0';
+	fclose(in);
+	fixture_exec(owner, "create schema citus; set search_path = citus, pg_catalog;"
+			    "create table citus.told (relation regclass primary key, key text);"
+			    "create function citus.create_distributed_table(regclass, text,"
+			    " colocate_with text) returns void language sql"
+			    " as 'insert into citus.told values ($1, $2)'");
+	fixture_exec(owner, "%s", text);
+	left = fixture_text(owner, "select relation, 'HASH (' || key || ')' from citus.told"
+				   " except select partrelid, pg_get_partkeydef(partrelid)"
+				   " from pg_partitioned_table");
+	CU_ASSERT_STRING_EQUAL(left, "");
+	CU_ASSERT_EQUAL(fixture_int(owner, "select count(*) from citus.told"),
+			fixture_int(owner, "select count(*) from pg_partitioned_table"));
+	free(left);
+	fixture_exec(owner, "reset search_path; set client_min_messages = warning;"
+			    "drop schema citus cascade");
+}
+
 /* --- plans ----------------------------------------------------------------------------------- */
 
 /* A literal of that type, for the n-th parameter: $1 is the person, other ids are others. */
@@ -238,6 +266,7 @@ static void test_one_partition(void)
 
 static CU_TestInfo partition_tests[] = {
 	{ "every table of persons is split", test_every_table_is_split },
+	{ "db/citus.sql splits the same", test_citus },
 	{ "what goes to all partitions shows", test_it_would_show },
 	{ "a statement goes to one", test_one_partition },
 	CU_TEST_INFO_NULL,

@@ -57,7 +57,7 @@ static void test_sqlstates(void)
 		{ "22008", STORE_REFUSED, 0 },     { "23503", STORE_NO_SESSION, 0 },
 		{ "23505", STORE_FAILED, 1 },      { "P0001", STORE_FAILED, 1 },
 		{ "22P02", STORE_FAILED, 1 },      { "08006", STORE_UNAVAILABLE, 0 },
-		{ "57P01", STORE_UNAVAILABLE, 0 },
+		{ "57P01", STORE_UNAVAILABLE, 0 }, { "25006", STORE_UNAVAILABLE, 0 },
 	};
 
 	fixture_account(store, &account);
@@ -116,6 +116,15 @@ static void test_reruns(void)
 	/* 55P03 has waited long enough already. */
 	fault("55P03", 1);
 	CU_ASSERT(create_in(store, "never") == STORE_BUSY);
+	no_fault();
+	/* A server that has turned read-only: once more, where there may be another. */
+	fault("25006", 1);
+	CU_ASSERT(create_in(store, "at the other server") == STORE_OK);
+	CU_ASSERT_EQUAL(tasks_named("at the other server"), 1);
+	no_fault();
+	fault("25006", 2);
+	CU_ASSERT(create_in(store, "never") == STORE_UNAVAILABLE);
+	CU_ASSERT_EQUAL(fixture_int(admin, "select last_value from public.faults"), 2);
 	no_fault();
 }
 
