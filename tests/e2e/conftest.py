@@ -45,9 +45,9 @@ def pytest_runtest_makereport(item):
             text = s.log_text(getattr(item, "log_marks", {}).get(s, 0))
             if text:
                 report.sections.append((f"log of {s.dir.name}", text[-8000:]))
-            if s.nginx_log.exists() and report.when != "call":
-                text = s.nginx_log.read_text(encoding="utf-8", errors="replace")
-                report.sections.append((f"nginx of {s.dir.name}", text[-4000:]))
+            if s.front.log.exists() and report.when != "call":
+                text = s.front.log.read_text(encoding="utf-8", errors="replace")
+                report.sections.append((f"{s.server} of {s.dir.name}", text[-4000:]))
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +147,8 @@ def module_stack(state, postgres, build, stack):
 
 @pytest.fixture(scope="module")
 def counted(module_stack, postgres, state):
-    proxy = pgproxy.Proxy(state / f"pgproxy{len(RUNNING)}", postgres.url)
+    proxy = pgproxy.Proxy(state / f"pgproxy{len(RUNNING)}",
+                          (postgres.pooler or postgres).url)
     s = module_stack(with_nginx=False, database=proxy.url, workers=1, auth_workers=0,
                      listen_auth=None)
     stacks.wait_for("the socket", lambda: s.answers(s.settings["listen"]))

@@ -2,10 +2,14 @@
 
 import email.parser
 import io
+import os
 import socket
 import struct
 
+import pytest
+
 import client
+from frontends import FRONT
 
 BEGIN, END, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 
@@ -28,6 +32,8 @@ def pair(name, value):
 
 
 def connect(path):
+    if FRONT.spawns and not os.path.exists(path):
+        pytest.skip("taskcell has no socket of its own here")
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(30)
     s.connect(str(path))

@@ -1,4 +1,4 @@
-"""Starts and stops the real programs: PostgreSQL, taskcell and nginx, all on the loopback."""
+"""Starts and stops the real programs: PostgreSQL, taskcell and a web server, on the loopback."""
 
 import contextlib
 import ctypes
@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import time
 
 import client
+from frontends import CHOSEN, FRONTENDS
+from pooler import Pooler
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "e2e-0123456789abcdefghijklmnopqrstuvwxyz-KEY"
@@ -79,6 +80,13 @@ def members_of_session(sid):
     return found
 
 
+def program_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
 class Postgres:
     """A private cluster, as long as the child that tests/with-postgres runs."""
 
@@ -105,8 +113,13 @@ class Postgres:
         self.data = env["TEST_PGDATA"]
         self.bin = env["TEST_PGBIN"]
         self.admin = Database(self, self.admin_url)
+        self.pooler = None
+        if os.environ.get("TASKCELL_POOLER") == "pgbouncer":
+            self.pooler = Pooler(directory / "pooler", self.url)
 
     def stop(self):
+        if self.pooler:
+            self.pooler.stop()
         self.process.stdin.close()
         try:
             self.process.wait(30)
@@ -182,9 +195,11 @@ class Holding:
 
 
 class Stack:
-    """One taskcell and, unless told otherwise, one nginx in front of it."""
+    """One taskcell and, unless told otherwise, one web server in front of it: the one that the
+    variable TASKCELL_SERVER names, or nginx."""
 
-    def __init__(self, postgres, directory, build, with_nginx=True, nginx=None, **settings):
+    def __init__(self, postgres, directory, build, with_nginx=True, nginx=None, apache=None,
+                 lighttpd=None, server=CHOSEN, **settings):
         self.postgres = postgres
         self.build = build
         self.dir = directory
@@ -194,7 +209,8 @@ class Stack:
         self.spool_dir = directory / "spool"
         self.spool_dir.mkdir()
         self.log = directory / "taskcell.log"
-        self.nginx_log = directory / "nginx.log"
+        self.server = server
+        self.front = FRONTENDS[server](directory)
         self.sql = postgres.admin
         self.secret = settings.get("jwt_secret", SECRET)
         self.settings = {
@@ -208,6 +224,7 @@ class Stack:
             "auth_workers": 2,
             "scrypt_cost": 10,
             "throttle": "off",
+            "prepared_statements": "off" if postgres.pooler else None,
             **settings,
         }
         assert len(self.settings["listen"]) <= 107, "the path of the socket is too long"
@@ -216,7 +233,10 @@ class Stack:
         self.nginx = None
         self.port = None
         self.with_nginx = with_nginx
-        self.nginx_changes = nginx or {}  # text of the shipped files and what stands there instead
+        # text of the shipped files and what stands there instead, by the kind of server
+        self.nginx_changes = {"nginx": nginx, "apache": apache, "lighttpd": lighttpd}[
+            self.front.kind] or {}
+        self.spawned = with_nginx and self.front.spawns  # there is no master
 
     # --- starting and stopping
 
@@ -226,6 +246,11 @@ class Stack:
             if value is not None:  # the program's default
                 env["TASKCELL_" + key.upper()] = str(value)
         return env
+
+    def by_pooler(self):
+        """What a pooler changes for taskcell alone: all others go to the server itself."""
+        pooler = self.postgres.pooler
+        return {"database": pooler.through(self.settings["database"])} if pooler else {}
 
     def program(self, name, *args, **changes):
         return subprocess.run(
@@ -244,7 +269,8 @@ class Stack:
         assert done.returncode == 0, f"taskcellctl migrate: {done.stdout}{done.stderr}"
 
     def start(self, ready=True):
-        self.start_taskcell()
+        if not self.spawned:
+            self.start_taskcell()
         if self.with_nginx:
             self.start_nginx()
         if self.with_nginx and ready:
@@ -254,39 +280,41 @@ class Stack:
     def start_taskcell(self):
         with open(self.log, "ab") as log:
             self.taskcell = subprocess.Popen(
-                [*WRAPPER, str(self.build / "taskcell")], env=self.environment(),
+                [*WRAPPER, str(self.build / "taskcell")],
+                env=self.environment(**self.by_pooler()),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=die_with_parent,
             )
 
     def start_nginx(self):
-        nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-        assert nginx, "nginx is not installed"
+        if self.spawned:
+            self.write_conf()
         for _ in range(5):  # somebody else may take the port first
             self.port = free_port()
             self.render()
-            with open(self.nginx_log, "ab") as log:
+            with open(self.front.log, "ab") as log:
                 self.nginx = subprocess.Popen(
-                    [nginx, "-e", str(self.nginx_log), "-p", str(self.dir), "-c",
-                     str(self.dir / "nginx.conf")],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                    preexec_fn=die_with_parent,
+                    self.front.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True, preexec_fn=die_with_parent,
                 )
-            if wait_for("nginx", lambda: self.nginx.poll() is not None or self.listens(), 20):
+            if wait_for(self.server, lambda: self.nginx.poll() is not None or self.listens(), 20):
                 if self.nginx.poll() is None:
                     self.http = client.Http(self.port)
                     return
-        raise RuntimeError(f"nginx does not start:\n{self.nginx_log.read_text()}")
+        raise RuntimeError(f"{self.server} does not start:\n{self.front.log.read_text()}")
+
+    def write_conf(self):
+        """For processes that do not have our environment."""
+        settings = {"log_file": self.log, **self.settings, **self.by_pooler()}
+        (self.dir / "taskcell.conf").write_text(
+            "".join(f"{k} = {v}\n" for k, v in settings.items() if v is not None))
 
     def render(self):
-        """The files that are shipped, with nothing changed but where things are."""
-        for name in ("nginx.conf", "nginx-site.conf"):
-            text = (SOURCE / "conf" / name).read_text(encoding="utf-8")
-            text = text.replace("@PORT@", str(self.port)).replace("@STATE@", str(self.dir))
-            text = text.replace("/run/taskcell/", f"{self.run_dir}/")
-            for old, new in self.nginx_changes.items():
-                text = text.replace(old, new)
-            (self.dir / name).write_text(text, encoding="utf-8")
+        self.front.render(self.port, {
+            "/run/taskcell/": f"{self.run_dir}/", "/etc/taskcell/": f"{self.dir}/",
+            "/usr/sbin/taskcell": self.build / "taskcell",
+            "/usr/share/taskcell/web": SOURCE / "web",
+        }, self.nginx_changes)
 
     def listens(self):
         try:
@@ -304,15 +332,16 @@ class Stack:
             return False
 
     def is_ready(self):
-        if self.taskcell.poll() is not None:
+        if self.taskcell and self.taskcell.poll() is not None:
             raise RuntimeError(f"taskcell ended:\n{self.log_text()[-4000:]}")
-        return self.http.request("GET", "/api/ready").status == 200
+        return self.http.request("GET", "/api/ready", check=False).status == 200
 
     def terminate(self):
         self.taskcell.send_signal(signal.SIGTERM)
 
     def stop(self):
-        """nginx, then taskcell; what was not in order is returned as a list of sentences."""
+        """The web server, then taskcell; what was not in order is returned as a list of
+        sentences."""
         wrong = []
         if self.nginx and self.nginx.poll() is None:
             self.nginx.send_signal(signal.SIGTERM)
@@ -335,7 +364,10 @@ class Stack:
         return wrong + self.unexpected_log()
 
     def workers(self):
-        return children_of(self.taskcell.pid)
+        if not self.spawned:
+            return children_of(self.taskcell.pid)
+        program = str(self.build / "taskcell")
+        return [pid for pid in members_of_session(self.nginx.pid) if program_of(pid) == program]
 
     @contextlib.contextmanager
     def gate_held(self):

@@ -3,6 +3,7 @@
 import pytest
 
 from client import NEVER, at_once, check_task, register
+from frontends import CHOSEN, FRONT
 
 
 def writes(task):
@@ -92,16 +93,19 @@ def test_a_chain_of_etags(user):
     user.call("DELETE", at, headers={"If-Match": a.header("ETag")}).expect(200)
 
 
+@pytest.mark.skipif(CHOSEN == "lighttpd", reason="its module is a package of its own")
 def test_etags_that_the_web_server_has_rewritten(make_stack):
-    """A compressing nginx makes them weak; they serve all the same."""
-    s = make_stack(workers=1, auth_workers=1, nginx={
-        "server_tokens off;": "gzip on; gzip_types application/json; gzip_min_length 1;"})
+    """A compressing web server makes them weak, or others; they serve all the same."""
+    s = make_stack(
+        workers=1, auth_workers=1,
+        nginx={"server_tokens off;": "gzip on; gzip_types application/json; gzip_min_length 1;"},
+        apache={"MaxRanges none": "MaxRanges none\nAddOutputFilterByType DEFLATE application/json"})
     user = register(s.http)
     task = user.create("x" * 100)
     at = f"tasks/{task['id']}"
     a = user.call("GET", at, headers={"Accept-Encoding": "gzip"}, check=False).expect(200)
     assert a.header("Content-Encoding") == "gzip"
-    assert a.header("ETag") == f'W/"{task["version"]}"'
+    assert a.header("ETag") == FRONT.compressed_tag.format(task["version"])
     user.call("PATCH", at, headers={"If-Match": a.header("ETag")}).expect(200)
     user.call("PATCH", at, headers={"If-Match": a.header("ETag")}).expect(412)
 

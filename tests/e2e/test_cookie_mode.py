@@ -297,7 +297,8 @@ def test_never_by_the_host_header(browser, host):
     """DNS rebinding: what the request says about where it goes proves nothing."""
     head = (f"POST {REFRESH} HTTP/1.1\r\nHost: {host or '127.0.0.1'}\r\nConnection: close\r\n"
             f"Origin: http://{host}\r\nX-Forwarded-Host: {host}\r\nForwarded: host={host}\r\n"
-            f"Referer: {SITE}/\r\nCookie: {NAME}={browser.value}\r\n\r\n")
+            f"Referer: {SITE}/\r\nCookie: {NAME}={browser.value}\r\n"
+            f"Content-Length: 0\r\n\r\n")
     browser.http.raw(head.encode(), "POST", REFRESH).expect(403, "cross_site")
 
 

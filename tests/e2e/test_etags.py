@@ -1,10 +1,12 @@
 """What has not changed is not sent again: entity-tags of tasks and of lists."""
 
+import re
 import uuid
 
 import pytest
 
 from client import NEVER, PASSWORD, User, at_once, login, register
+from frontends import CHOSEN, FRONT
 
 LISTS = ["tasks", "tasks?limit=1", "tasks?status=pending&q=a&sort=-title&count=true",
          "tasks?priority=high",
@@ -207,15 +209,19 @@ def test_put_knows_no_other_if_none_match(user, header):
     assert user.tasks() == [task]
 
 
+@pytest.mark.skipif(CHOSEN == "lighttpd", reason="its module is a package of its own")
 def test_compressed_answers(make_stack):
-    """A compressing nginx makes the tags weak; they serve all the same."""
-    s = make_stack(workers=1, auth_workers=1, nginx={
-        "server_tokens off;": "gzip on; gzip_types application/json; gzip_min_length 1;"})
+    """A compressing web server makes the tags weak, or others; they serve all the same."""
+    s = make_stack(
+        workers=1, auth_workers=1,
+        nginx={"server_tokens off;": "gzip on; gzip_types application/json; gzip_min_length 1;"},
+        apache={"MaxRanges none": "MaxRanges none\nAddOutputFilterByType DEFLATE application/json"})
     user = register(s.http)
     task = user.create("x" * 100)
     for path in ("tasks", f"tasks/{task['id']}"):
         a = user.call("GET", path, headers={"Accept-Encoding": "gzip"}, check=False).expect(200)
-        assert a.header("Content-Encoding") == "gzip" and a.header("ETag").startswith('W/"')
+        assert a.header("Content-Encoding") == "gzip"
+        assert re.fullmatch(FRONT.compressed_tag.format(r"\d+"), a.header("ETag"))
         user.call("GET", path, headers={"If-None-Match": a.header("ETag"),
                                         "Accept-Encoding": "gzip"}, check=False).expect(304)
 
@@ -236,7 +242,10 @@ def test_an_unchanged_list_costs_one_round_trip(counted, user):
 
 
 def rows_read(sql):
-    """Of all tasks, by any plan, since the database was made; of backends that have ended."""
+    """Of all tasks, by any plan, since the database was made; of backends that have ended, which
+    those of a pooler do not by themselves."""
+    sql.run("select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()")
     return int(sql.value(
         "select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) "
         "from pg_stat_user_tables where schemaname = 'taskcell' and relname like 'tasks%'"))

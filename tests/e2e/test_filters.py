@@ -6,6 +6,7 @@ import urllib.parse
 import pytest
 
 from client import register
+from frontends import is_own_form
 
 # title: priority, due date, tags, completed; made in this order
 TASKS = {
@@ -100,6 +101,8 @@ def test_q_comes_before_search(owner):
 def test_unknown_values(owner, query):
     """400, with the reason in a sentence that repeats nothing of what was sent."""
     a = owner.call("GET", f"tasks?{query}").expect(400, "invalid_query")
+    if is_own_form(a):
+        return  # lighttpd lets no such byte pass
     assert a.json["detail"].endswith(".")
     assert "urgent" not in a.json["detail"] and "tomorrow" not in a.json["detail"]
 

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from client import at_once, another
+from frontends import FRONT
 
 BODY = {"title": " Buy milk ", "description": "two\nlitres", "completed": True, "priority": "high",
         "due_date": "2026-03-01T10:00:00+02:00", "tags": ["home", "ü"]}
@@ -102,6 +103,8 @@ def test_keys(user, k):
 
 @pytest.mark.parametrize("k", ["", "a b", "a\tb", "x" * 256, "ü", "\x7f", "x" * 4000])
 def test_what_is_no_key(user, k):
+    if not k and FRONT.drops_empty_headers:
+        pytest.skip("never arrives")
     send(user, k).expect(400, "invalid_request")
     assert user.tasks() == []
 

@@ -11,7 +11,10 @@ import pytest
 
 import fastcgi
 from client import at_once, login, register
+from frontends import FRONT
 from stack import children_of, members_of_session, wait_for
+
+of_a_master = pytest.mark.skipif(FRONT.spawns, reason="taskcell has no master here")
 
 
 def waiting_for_locks(stack):
@@ -137,7 +140,7 @@ def test_a_statement_past_its_deadline(make_stack):
     with s.expecting_errors("."), row_lock(s, user):
         began = time.monotonic()
         user.call("POST", "tasks", {"title": "x"}).expect(503, "unavailable")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 4
         assert user.tasks() == []  # the one worker is free again, with a connection that works
         wait_for("no statement is left", lambda: not waiting_for_locks(s))
     assert user.tasks() == []
@@ -146,6 +149,7 @@ def test_a_statement_past_its_deadline(make_stack):
 # --- workers ------------------------------------------------------------------------------------
 
 
+@of_a_master
 def test_killed_workers_are_replaced(stack, user, http):
     """kill -9 of each worker in turn; the others serve."""
     for pid in stack.workers():
@@ -161,6 +165,7 @@ def test_killed_workers_are_replaced(stack, user, http):
     assert log.count("event=worker_ended") >= 6 and "signal=9" in log
 
 
+@of_a_master
 def test_a_worker_past_its_deadline_is_killed_and_replaced(make_stack):
     """Frozen in the middle of a request: the client hears 502 in our form, the log says whose."""
     s = make_stack(workers=1, auth_workers=1, request_timeout=1, statement_timeout=900)
@@ -172,15 +177,17 @@ def test_a_worker_past_its_deadline_is_killed_and_replaced(make_stack):
             wait_for("a request that waits", lambda: waiting_for_locks(s), 10, 0.005)
             os.kill(worker, signal.SIGSTOP)
             a = answer()
-        a.expect(502, "bad_gateway")
-        assert a.header("Retry-After") == "1"
+        a.expect(*FRONT.lost)
+        assert FRONT.says_when_to_retry == (a.header("Retry-After") == "1")
         wait_for("a new worker", lambda: pool(s, "api") not in ([], [worker]))
     (line,) = [l for l in s.log_text().splitlines() if "event=worker_stuck" in l]
-    assert a.request_id in line and "/api/{user_id}/tasks" in line
+    assert a.request_id is None or a.request_id in line
+    assert "/api/{user_id}/tasks" in line
     wait_for("no statement is left", lambda: not waiting_for_locks(s))
     user.create("after")
 
 
+@of_a_master
 def test_a_peer_that_stalls(make_stack):
     """Half a FastCGI request and then nothing: the worker is freed, nobody waits for ever."""
     s = make_stack(workers=1, auth_workers=1, request_timeout=1, statement_timeout=900)
@@ -195,6 +202,7 @@ def test_a_peer_that_stalls(make_stack):
                 assert time.monotonic() - began < 6
 
 
+@of_a_master
 def test_peers_that_come_and_go(stack, user):
     """Connections that say nothing, or rubbish, disturb no other."""
     for data in (b"", b"\0" * 100, b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 5000,
@@ -207,16 +215,19 @@ def test_peers_that_come_and_go(stack, user):
     wait_for("all workers", lambda: len(stack.workers()) == 6)
 
 
+@of_a_master
 def test_504_of_the_web_server(make_stack):
-    """Every worker is busy for longer than nginx waits."""
+    """Every worker is busy for longer than the web server waits."""
     s = make_stack(workers=1, auth_workers=1,
-                   nginx={"fastcgi_read_timeout 20s": "fastcgi_read_timeout 1s"})
+                   nginx={"fastcgi_read_timeout 20s": "fastcgi_read_timeout 1s"},
+                   apache={"timeout=20": "timeout=1"},
+                   lighttpd={'"read-timeout" => 20': '"read-timeout" => 1'})
     user = register(s.http)
     (worker,) = pool(s, "api")
     os.kill(worker, signal.SIGSTOP)
     try:
         a = user.call("GET", "tasks").expect(504, "gateway_timeout")
-        assert a.header("Retry-After") == "1"
+        assert FRONT.says_when_to_retry == (a.header("Retry-After") == "1")
     finally:
         os.kill(worker, signal.SIGCONT)
     user.call("GET", "tasks").expect(200)
@@ -225,9 +236,10 @@ def test_504_of_the_web_server(make_stack):
 # --- stopping -----------------------------------------------------------------------------------
 
 
+@of_a_master
 def test_term_drains(make_stack):
-    """A request in flight is answered; then taskcell is gone, with status 0 and no child; nginx
-    says 502 in our form meanwhile."""
+    """A request in flight is answered; then taskcell is gone, with status 0 and no child; the
+    web server says so meanwhile."""
     s = make_stack(workers=2, auth_workers=1)
     user = register(s.http)
     with row_lock(s, user) as lock:
@@ -241,16 +253,17 @@ def test_term_drains(make_stack):
     assert s.taskcell.wait(10) == 0
     assert members_of_session(s.taskcell.pid) == []
     for path in ("/api/health", "/api/me/tasks", "/api/auth/login"):
-        a = s.http.request("GET", path).expect(502, "bad_gateway")
-        assert a.header("Retry-After") == "1"
+        a = s.http.request("GET", path).expect(*FRONT.gone)
+        assert FRONT.says_when_to_retry == (a.header("Retry-After") == "1")
     # And it can start again where it was.
     s.start_taskcell()
     wait_for("ready", s.is_ready)
     assert len(user.tasks()) == 1
 
 
+@of_a_master
 def test_term_under_load(make_stack):
-    """Whoever got 201 finds the task; the others hear 502, nothing else."""
+    """Whoever got 201 finds the task; the others hear that nobody is there, nothing else."""
     s = make_stack(workers=2, auth_workers=1)
     user = register(s.http)
     threading.Timer(0.3, s.terminate).start()
@@ -262,7 +275,7 @@ def test_term_under_load(make_stack):
         return answers
 
     answers = [a for part in at_once(4, work) for a in part]
-    assert {a.status for a in answers} == {201, 502}
+    assert {a.status for a in answers} == {201, FRONT.gone[0]}
     assert s.taskcell.wait(10) == 0
     s.start_taskcell()
     wait_for("ready", s.is_ready)
@@ -270,6 +283,7 @@ def test_term_under_load(make_stack):
     assert made <= {t["id"] for t in user.tasks()}
 
 
+@of_a_master
 def test_a_request_that_outlives_the_stop_timeout(make_stack):
     s = make_stack(workers=1, auth_workers=1, stop_timeout=1)
     user = register(s.http)
@@ -280,11 +294,12 @@ def test_a_request_that_outlives_the_stop_timeout(make_stack):
             s.terminate()
             began = time.monotonic()
             s.taskcell.wait(20)
-            assert time.monotonic() - began < 4
-        answer().expect(502)
+            assert time.monotonic() - began < 15
+        answer().expect(FRONT.lost[0])
     assert members_of_session(s.taskcell.pid) == []
 
 
+@of_a_master
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGQUIT])
 def test_other_ways_to_stop(make_stack, signo):
     s = make_stack(workers=1, auth_workers=1)
@@ -293,6 +308,7 @@ def test_other_ways_to_stop(make_stack, signo):
     assert members_of_session(s.taskcell.pid) == []
 
 
+@of_a_master
 def test_workers_do_not_outlive_their_master(make_stack):
     """After kill -9 of the master they go, and a new one takes over the stale sockets."""
     s = make_stack(workers=2, auth_workers=1)
@@ -307,6 +323,7 @@ def test_workers_do_not_outlive_their_master(make_stack):
     user.create("as before")
 
 
+@of_a_master
 def test_a_second_server_on_the_same_sockets(stack, user):
     """It refuses, and the first does not notice."""
     second = subprocess.run([str(stack.build / "taskcell")], env=stack.environment(),
@@ -316,6 +333,7 @@ def test_a_second_server_on_the_same_sockets(stack, user):
     user.call("GET", "tasks").expect(200)
 
 
+@of_a_master
 def test_sockets_are_not_for_everybody(stack):
     for name in ("listen", "listen_auth"):
         mode = os.stat(stack.settings[name]).st_mode & 0o777

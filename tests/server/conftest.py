@@ -36,7 +36,9 @@ def tell(request):
 
 @pytest.fixture(scope="session")
 def new_server(state, postgres, build):  # pylint: disable=redefined-outer-name
-    """Makes a Server, not started, on the one database."""
+    """Makes a Server, not started, on the one database, whose tables the first one makes."""
+    with_tables = []
+
     def make(with_nginx=False, nginx=None, database=None, **settings):
         if database:
             settings["database"] = database
@@ -45,8 +47,10 @@ def new_server(state, postgres, build):  # pylint: disable=redefined-outer-name
             nginx = {"auth.sock": "taskcell.sock", **(nginx or {})}
         s = Server(postgres, state / f"s{len(e2e.RUNNING)}", build, with_nginx, nginx, **settings)
         e2e.RUNNING.append(s)
-        if database or len(e2e.RUNNING) == 1:
+        if database or not with_tables:
             s.migrate()
+        if not database:
+            with_tables.append(s)
         return s
 
     return make

@@ -11,7 +11,7 @@ from rig import Person, Steady, Traffic, sockets
 from stack import wait_for
 from wire import KEEP, message
 
-AT_ONCE = 0.5  # seconds; what a fresh connection may wait while others are idle
+AT_ONCE = 5  # seconds that what is served at once may take here: much less than an idle time
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_term_does_not_wait_for_idle_connections(make):
     began = time.monotonic()
     s.terminate()
     assert s.taskcell.wait(10) == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     for c in connections:
         assert c.is_closed()
         c.close()
@@ -281,7 +281,7 @@ def test_two_web_servers_that_keep_many(make, new_server, tell, places):
         if places == 40:
             traffic.expect_no_failure()
         assert set(traffic.counts()) <= {200, 502}
-        assert times[-1] < 1
+        assert times[-1] < AT_ONCE
     finally:
         for front in fronts:
             assert front.stop() == []

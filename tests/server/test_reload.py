@@ -104,7 +104,7 @@ def test_an_old_worker_that_is_stuck(make):
         s.direct.request("GET", "/api/health").expect(200)
     began = time.monotonic()
     wait_for("the frozen one is gone", lambda: frozen not in s.workers())
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 10
     s.wait_settled()
 
 

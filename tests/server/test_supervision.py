@@ -191,8 +191,9 @@ def test_a_role_that_becomes_unfit(make, other_role, postgres):
     is mended a reload brings back all."""
     s = make(database=other_role, workers=2)
     first, second = s.workers()
-    wait_for("both are connected", lambda: postgres.admin.value(
-        "select count(*) from pg_stat_activity where usename = 'spoilt'") == "2")
+    wait_for("both have answered", lambda: client.at_once(
+        2, lambda _: s.direct.request("GET", "/api/health")) and
+        {e["pid"] for e in s.events("request")} == {str(first), str(second)})
     postgres.admin.run("alter role spoilt superuser")
     with s.expecting_errors("."):
         mark = s.log_size()
