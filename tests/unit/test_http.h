@@ -2,7 +2,10 @@
 #ifndef TASKCELL_TESTS_TEST_HTTP_H
 #define TASKCELL_TESTS_TEST_HTTP_H
 
+#include "base/arena.h"
 #include "cunit.h"
+#include "http/json_bind.h"
+#include "http/request.h"
 
 /* An assertion in a loop over cases: names the case that failed. */
 #define CHECK_CASE(ok, label)                                                                      \
@@ -22,6 +25,14 @@ extern CU_TestInfo spill_tests[];
 extern CU_TestInfo cookie_tests[];
 extern CU_TestInfo request_tests[];
 extern CU_TestInfo text_tests[];
+
+/* What json_bind() says: "ok", "400", or the errors as "field:code …". */
+const char *bind_verdict(struct arena *, const struct field_table *, const char *text, size_t len,
+			 bool strict);
+bool text_is(const struct json_text *, const char *);
+/* What a list of entity-tags is read as: "*", or the versions; "too many". */
+typedef bool tags_parse(const char *header, struct if_match *);
+const char *tags_text(struct arena *, tags_parse *, const char *header);
 
 int bind_start(void);
 int bind_stop(void);

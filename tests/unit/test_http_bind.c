@@ -61,21 +61,21 @@ static struct form *bind(const char *text, size_t len, bool strict)
 /* Of a constant, strictly. */
 #define BIND(text) bind((text), sizeof(text) - 1, true)
 
-/* "ok", "400", or the errors as "field:code …". */
-static const char *verdict(const char *text, size_t len, bool strict)
+const char *bind_verdict(struct arena *a, const struct field_table *form, const char *text,
+			 size_t len, bool strict)
 {
 	struct field_errors errors = { .n = 7 };
 	const char *words = "";
 	void *out = NULL;
 
-	switch ((int)json_bind(arena, &table, text, len, strict, &errors, &out)) {
+	switch ((int)json_bind(a, form, text, len, strict, &errors, &out)) {
 	case API_OK:
 		return out && !errors.n ? "ok" : "ok without a form";
 	case API_INVALID_JSON:
 		return out || errors.n ? "400 with a form" : "400";
 	case API_VALIDATION_FAILED:
 		for (size_t i = 0; i < errors.n; i++)
-			words = arena_printf(arena, "%s%s%s:%s", words, i ? " " : "",
+			words = arena_printf(a, "%s%s%s:%s", words, i ? " " : "",
 					     errors.list[i].field, errors.list[i].code);
 		return words;
 	default:
@@ -83,9 +83,14 @@ static const char *verdict(const char *text, size_t len, bool strict)
 	}
 }
 
-static bool text_is(const struct json_text *t, const char *s)
+bool text_is(const struct json_text *t, const char *s)
 {
 	return t->present && t->s && t->len == strlen(s) && !memcmp(t->s, s, t->len + 1);
+}
+
+static const char *verdict(const char *text, size_t len, bool strict)
+{
+	return bind_verdict(arena, &table, text, len, strict);
 }
 
 static void test_values(void)

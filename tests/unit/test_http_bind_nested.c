@@ -80,31 +80,9 @@ static struct batch *bind(const char *text)
 											   : NULL;
 }
 
-/* "ok", "400", or the errors as "field:code …". */
 static const char *verdict(const char *text, bool strict)
 {
-	struct field_errors errors = { .n = 7 };
-	const char *words = "";
-	void *out = NULL;
-
-	switch ((int)json_bind(arena, &table, text, strlen(text), strict, &errors, &out)) {
-	case API_OK:
-		return out && !errors.n ? "ok" : "ok without a form";
-	case API_INVALID_JSON:
-		return out || errors.n ? "400 with a form" : "400";
-	case API_VALIDATION_FAILED:
-		for (size_t i = 0; i < errors.n; i++)
-			words = arena_printf(arena, "%s%s%s:%s", words, i ? " " : "",
-					     errors.list[i].field, errors.list[i].code);
-		return words;
-	default:
-		return "another error";
-	}
-}
-
-static bool text_is(const struct json_text *t, const char *s)
-{
-	return t->present && t->s && t->len == strlen(s) && !memcmp(t->s, s, t->len + 1);
+	return bind_verdict(arena, &table, text, strlen(text), strict);
 }
 
 static void test_values(void)
