@@ -212,14 +212,18 @@ def test_files(new_server):
     pid_file, s.log = s.dir / "pid", s.dir / "own.log"
     s.configure(pid_file=pid_file, log_file=s.log)
     s.start()
+
+    def written():  # a worker hears of it after the first process, which has made the file
+        s.direct.request("GET", "/api/health").expect(200)
+        return s.events("request")
+
     try:
         pid = upgrade(s)
         assert pid_file.read_text(encoding="ascii") == f"{s.taskcell.pid}\n"
         s.log.rename(s.dir / "own.log.1")
         s.signal(signal.SIGUSR1)
         wait_for("a new log", s.log.exists)
-        s.direct.request("GET", "/api/health").expect(200)
-        wait_for("the worker writes to it", lambda: s.events("request"))
+        wait_for("the worker writes to it", written)
         hup(s)
         assert s.wait_event("reloaded")[0]["pid"] == str(pid)
         wait_for("the old worker is gone", lambda: len(successor(s)[1]) == 1)
@@ -237,8 +241,7 @@ def test_files(new_server):
         gate.chmod(0o600)
         s.wait_event("upgraded")
         settled(s)
-        s.direct.request("GET", "/api/health").expect(200)
-        wait_for("the new program writes to it", lambda: s.events("request"))
+        wait_for("the new program writes to it", written)
     finally:
         s.terminate()
         assert s.taskcell.wait(10) == 0
