@@ -185,6 +185,23 @@ bool decimal_parse(const char *text, size_t len, int64_t max, int64_t *out)
 	return true;
 }
 
+size_t decimal_format(int64_t value, char out[DECIMAL_LEN + 1])
+{
+	char text[DECIMAL_LEN + 1] = { 0 }, *p = text + DECIMAL_LEN;
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	size_t len;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (value < 0)
+		*--p = '-';
+	len = (size_t)(text + DECIMAL_LEN - p);
+	memcpy(out, p, len + 1);
+	return len;
+}
+
 /* Days since 1970 to a date of the proleptic Gregorian calendar: years counted from March, in eras
  * of 400 years, so that the leap day is the last day of its year. */
 static void date_of_days(int64_t days, int *year, int *month, int *day)

@@ -43,6 +43,11 @@ bool percent_decode(const char *text, size_t len, bool plus, char *out, size_t *
 /* A whole decimal number, no sign, no blanks, at least one digit, at most `max`. */
 bool decimal_parse(const char *text, size_t len, int64_t max, int64_t *out) MUST_CHECK;
 
+enum { DECIMAL_LEN = 20 }; /* a sign and 19 digits */
+
+/* Decimal, with a terminator. Returns the length. */
+size_t decimal_format(int64_t value, char out[DECIMAL_LEN + 1]);
+
 /* Microseconds since 1970 as RFC 3339 in UTC with milliseconds (cut, not rounded), and a
  * terminator. Years 0001 to 9999; anything else is held at these ends. */
 void rfc3339_format(int64_t us, char out[RFC3339_LEN + 1]);

@@ -3,7 +3,6 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -175,9 +174,9 @@ void log_str(struct log_line *l, const char *key, const char *value)
 
 void log_int(struct log_line *l, const char *key, int64_t value)
 {
-	char text[24];
+	char text[DECIMAL_LEN + 1];
 
-	(void)snprintf(text, sizeof(text), "%" PRId64, value);
+	(void)decimal_format(value, text);
 	log_str(l, key, text);
 }
 

@@ -31,10 +31,16 @@ bool net_address_parse(const char *text, size_t len, struct net_address *out)
 
 void net_address_format(const struct net_address *a, char out[NET_TEXT_MAX])
 {
-	if (is_v4(a))
-		(void)inet_ntop(AF_INET, a->bytes + sizeof(v4_prefix), out, NET_TEXT_MAX);
-	else
+	if (!is_v4(a)) {
 		(void)inet_ntop(AF_INET6, a->bytes, out, NET_TEXT_MAX);
+		return;
+	}
+	/* of each request, and inet_ntop takes its time */
+	for (size_t i = sizeof(v4_prefix); i < sizeof(a->bytes); i++) {
+		out += decimal_format(a->bytes[i], out);
+		*out++ = '.';
+	}
+	out[-1] = '\0';
 }
 
 void net_client_format(const struct net_address *a, char out[NET_TEXT_MAX])

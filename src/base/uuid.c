@@ -52,13 +52,15 @@ bool uuid_parse(const char *text, size_t len, struct uuid *out)
 
 void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN + 1])
 {
-	size_t at = 0;
+	static const size_t groups[] = { 4, 2, 2, 2, 6 };
+	const uint8_t *from = u->bytes;
 
-	for (size_t i = 0; i < sizeof(u->bytes); i++) {
-		if (is_dash(at))
-			out[at++] = '-';
-		hex_encode(&u->bytes[i], 1, out + at);
-		at += 2;
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		if (i)
+			*out++ = '-';
+		hex_encode(from, groups[i], out);
+		from += groups[i];
+		out += 2 * groups[i];
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "security/keys_private.h"
+#include "security/token_cache.h"
 
 enum {
 	AGAIN_US = US_PER_SECOND,
@@ -47,8 +48,10 @@ struct keys {
 	struct table table;
 	struct look failed; /* what could not be read; all zeros: nothing */
 	bool has_failed;
+	int64_t path_due; /* when its path is looked at, on the monotonic clock */
 	int64_t again_at; /* when it is tried once more, on the monotonic clock */
 	char active_id[KEY_ID_LEN + 1];
+	struct token_cache *cache; /* of tokens that these keys have verified */
 };
 
 /* --- reading a directory --------------------------------------------------------------------- */
@@ -185,6 +188,21 @@ static void take_active_id(struct keys *keys)
 	memcpy(keys->active_id, keys_current(keys)->id_text, sizeof(keys->active_id));
 }
 
+/* A keyring is replaced by another file in its place, and then nothing links to the one that we
+ * hold: that is a third of the work of looking for it by its path. What else may be done to the
+ * path, such as another directory in the place of this one, is noticed within a second. */
+static bool is_fresh(const struct keys *keys)
+{
+	struct look look;
+	struct stat st;
+
+	if (keys->has_failed || keys->table.fd < 0 || clock_monotonic_us() >= keys->path_due ||
+	    fstat(keys->table.fd, &st) != 0 || st.st_nlink == 0)
+		return false;
+	look_of(&st, &look);
+	return look_same(&look, &keys->table.look);
+}
+
 /* What cannot be read now may be readable later without another look of the keyring: a key's file
  * can be put in order, too. */
 void keys_follow(struct keys *keys)
@@ -194,8 +212,9 @@ void keys_follow(struct keys *keys)
 	struct look look;
 	bool known;
 
-	if (!keys->dir)
+	if (!keys->dir || is_fresh(keys))
 		return;
+	keys->path_due = clock_monotonic_us() + AGAIN_US;
 	look_at(keys, &look);
 	if (look_same(&look, &keys->table.look))
 		return;
@@ -203,6 +222,7 @@ void keys_follow(struct keys *keys)
 	if (known && clock_monotonic_us() < keys->again_at)
 		return;
 	if (table_read(&fresh, keys, why)) {
+		token_cache_clear(keys->cache);
 		table_free(&keys->table);
 		keys->table = fresh;
 		keys->has_failed = false;
@@ -237,6 +257,7 @@ static struct keys *keys_make(const char *issuer, const char *audience)
 	keys->issuer = copy(issuer);
 	keys->audience = copy(audience);
 	keys->table.fd = -1;
+	keys->cache = token_cache_new();
 	return keys;
 }
 
@@ -278,6 +299,7 @@ void keys_free(struct keys *keys)
 {
 	if (!keys)
 		return;
+	token_cache_free(keys->cache);
 	table_free(&keys->table);
 	key_wipe(&keys->secret);
 	free(keys->issuer);
@@ -288,6 +310,11 @@ void keys_free(struct keys *keys)
 }
 
 /* --- asking ---------------------------------------------------------------------------------- */
+
+struct token_cache *keys_cache(struct keys *keys)
+{
+	return keys->cache;
+}
 
 const char *keys_issuer(const struct keys *keys)
 {
@@ -310,14 +337,14 @@ const char *keys_active_id(struct keys *keys)
 	return keys->active_id;
 }
 
-static bool lives(const struct key *key)
+bool key_lives(const struct key *key)
 {
 	return key->ends_at > clock_now_us() / US_PER_SECOND;
 }
 
 static bool has_id(const struct key *key, const uint8_t id[KEY_ID_BYTES])
 {
-	return memcmp(key->id, id, KEY_ID_BYTES) == 0 && lives(key);
+	return memcmp(key->id, id, KEY_ID_BYTES) == 0 && key_lives(key);
 }
 
 const struct key *keys_find(const struct keys *keys, const uint8_t id[KEY_ID_BYTES])
@@ -331,7 +358,7 @@ const struct key *keys_find(const struct keys *keys, const uint8_t id[KEY_ID_BYT
 static bool has_header(const struct key *key, const char *token, size_t len)
 {
 	return len > key->header_len && token[key->header_len] == '.' &&
-	       memcmp(token, key->header, key->header_len) == 0 && lives(key);
+	       memcmp(token, key->header, key->header_len) == 0 && key_lives(key);
 }
 
 const struct key *keys_find_header(const struct keys *keys, const char *token, size_t len)
@@ -351,7 +378,7 @@ void keys_jwks(struct keys *keys, struct buf *out)
 	for (size_t i = 0; i < keys->table.n; i++) {
 		const struct key *key = &keys->table.list[i];
 
-		if (!key->jwk.len || !lives(key))
+		if (!key->jwk.len || !key_lives(key))
 			continue;
 		if (comma)
 			buf_putc(out, ',');

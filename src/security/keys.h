@@ -34,8 +34,8 @@ struct keys_options {
  * logged as `keys` (a file or directory that others may read or write, an unreadable key, …). */
 struct keys *keys_open(const struct keys_options *) MUST_CHECK;
 
-/* Looks whether the directory's keyring has changed (one stat), and then reads it anew; if that
- * fails, the keys stay and it is logged once. What is declared below and in token.h and
+/* Looks whether the directory's keyring has changed (mostly one fstat), and then reads it anew; if
+ * that fails, the keys stay and it is logged once. What is declared below and in token.h and
  * refresh_token.h begins with it, so that a change counts from the next request on; others need not
  * call it. */
 void keys_follow(struct keys *);

@@ -70,6 +70,7 @@ bool keyring_load_key(int dir_fd, const struct keyring_entry *, struct key *,
 
 struct keys;
 
+struct token_cache *keys_cache(struct keys *);
 const char *keys_issuer(const struct keys *);
 const char *keys_audience(const struct keys *);
 /* The one that signs. */
@@ -77,6 +78,8 @@ const struct key *keys_current(const struct keys *);
 /* The key of that id, or whose tokens begin with that header; NULL when it is not ours, or verifies
  * no longer. */
 const struct key *keys_find(const struct keys *, const uint8_t id[KEY_ID_BYTES]);
+/* Whether it still verifies. */
+bool key_lives(const struct key *) MUST_CHECK;
 const struct key *keys_find_header(const struct keys *, const char *token, size_t len);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/secret.h"
 #include "security/keys_private.h"
+#include "security/token_cache.h"
 
 static const char token_use[] = "access";
 
@@ -216,43 +217,71 @@ static bool claim_time(jwt_t *jwt, const char *name, int64_t *out)
 	return *out > 0;
 }
 
-static enum token_result check_claims(const struct keys *keys, jwt_t *jwt, int64_t now,
-				      struct token_claims *out)
+/* All but the times, which count anew at each use. */
+static bool take_claims(const struct keys *keys, jwt_t *jwt, struct seen_token *out)
 {
-	struct token_claims claims;
-	int64_t not_before;
+	struct token_claims *c = &out->claims;
 	struct uuid subject;
 
-	if (!claim_is(jwt, "iss", keys_issuer(keys)) ||
-	    !claim_is(jwt, "aud", keys_audience(keys)) || !claim_is(jwt, "token_use", token_use))
+	return claim_is(jwt, "iss", keys_issuer(keys)) &&
+	       claim_is(jwt, "aud", keys_audience(keys)) && claim_is(jwt, "token_use", token_use) &&
+	       claim_uuid(jwt, "sub", &subject) && claim_uuid(jwt, "user_id", &c->user_id) &&
+	       uuid_equal(&subject, &c->user_id) && claim_uuid(jwt, "sid", &c->session_id) &&
+	       claim_time(jwt, "iat", &c->issued_at) && claim_time(jwt, "nbf", &out->not_before) &&
+	       claim_time(jwt, "exp", &c->expires_at);
+}
+
+static enum token_result check_times(const struct seen_token *seen, int64_t now)
+{
+	if (seen->not_before > now + TOKEN_LEEWAY_S)
 		return TOKEN_INVALID;
-	if (!claim_uuid(jwt, "sub", &subject) || !claim_uuid(jwt, "user_id", &claims.user_id) ||
-	    !uuid_equal(&subject, &claims.user_id) || !claim_uuid(jwt, "sid", &claims.session_id))
+	return seen->claims.expires_at <= now - TOKEN_LEEWAY_S ? TOKEN_EXPIRED : TOKEN_OK;
+}
+
+/* The long way. */
+static enum token_result verify(struct keys *keys, const char *text, size_t len, int64_t now,
+				struct seen_token *out)
+{
+	enum token_result result = TOKEN_INVALID;
+	struct segments at;
+	jwt_t *jwt;
+
+	if (!find_segments(text, len, &at))
 		return TOKEN_INVALID;
-	if (!claim_time(jwt, "iat", &claims.issued_at) || !claim_time(jwt, "nbf", &not_before) ||
-	    !claim_time(jwt, "exp", &claims.expires_at) || not_before > now + TOKEN_LEEWAY_S)
+	out->key = keys_find_header(keys, text, len);
+	if (!out->key || !is_signed(out->key, text, len, at.payload))
 		return TOKEN_INVALID;
-	*out = claims;
-	return claims.expires_at <= now - TOKEN_LEEWAY_S ? TOKEN_EXPIRED : TOKEN_OK;
+	jwt = read_claims(text + at.header + 1, at.payload - at.header - 1);
+	if (jwt && take_claims(keys, jwt, out))
+		result = check_times(out, now);
+	jwt_free(jwt);
+	return result;
 }
 
 enum token_result token_verify(struct keys *keys, const char *text, size_t len, int64_t now,
 			       struct token_claims *out)
 {
-	enum token_result result = TOKEN_INVALID;
-	struct segments at;
-	const struct key *key;
-	jwt_t *jwt;
+	const struct seen_token *known;
+	struct seen_token fresh = { 0 };
+	enum token_result result;
 
-	if (!find_segments(text, len, &at))
-		return TOKEN_INVALID;
-	keys_follow(keys);
-	key = keys_find_header(keys, text, len);
-	if (!key || !is_signed(key, text, len, at.payload))
-		return TOKEN_INVALID;
-	jwt = read_claims(text + at.header + 1, at.payload - at.header - 1);
-	if (jwt)
-		result = check_claims(keys, jwt, now, out);
-	jwt_free(jwt);
+	keys_follow(keys); /* which forgets all tokens when keys have changed */
+	known = token_cache_find(keys_cache(keys), text, len);
+	if (known && key_lives(known->key)) {
+		result = check_times(known, now);
+		if (result != TOKEN_INVALID)
+			*out = known->claims;
+		return result;
+	}
+	result = verify(keys, text, len, now, &fresh);
+	if (result != TOKEN_INVALID)
+		*out = fresh.claims;
+	if (result == TOKEN_OK)
+		token_cache_put(keys_cache(keys), text, len, &fresh);
 	return result;
+}
+
+bool token_was_seen(struct keys *keys)
+{
+	return token_cache_hit(keys_cache(keys));
 }

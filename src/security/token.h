@@ -35,5 +35,7 @@ enum token_result {
  * signature, then iss, aud, token_use, nbf, exp, sub, user_id and sid. */
 enum token_result token_verify(struct keys *, const char *text, size_t len, int64_t now,
 			       struct token_claims *out) MUST_CHECK;
+/* Whether the token that was verified last had been verified before, so that it was quick. */
+bool token_was_seen(struct keys *) MUST_CHECK;
 
 #endif

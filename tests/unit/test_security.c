@@ -307,6 +307,8 @@ int main(void)
 		{ "attacks, HS256", hs256, cleanup, NULL, NULL, attack_tests },
 		{ "attacks, ES256", es256, cleanup, NULL, NULL, attack_tests },
 		{ "attacks, RS256", rs256, cleanup, NULL, NULL, attack_tests },
+		{ "tokens seen, HS256", hs256, cleanup, NULL, NULL, cache_tests },
+		{ "tokens seen, ES256", es256, cleanup, NULL, NULL, cache_tests },
 		{ "refresh token", hs256, cleanup, NULL, NULL, refresh_tests },
 		{ "password", NULL, NULL, NULL, NULL, password_tests },
 		CU_SUITE_INFO_NULL,

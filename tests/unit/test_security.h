@@ -50,6 +50,6 @@ struct keys *try_dir(const char *dir); /* NULL when they are not */
 EVP_PKEY *read_pair(const char *dir, const char *id);
 
 extern CU_TestInfo token_tests[], attack_tests[], refresh_tests[], password_tests[],
-	keyring_tests[], key_file_tests[], follow_tests[];
+	keyring_tests[], key_file_tests[], follow_tests[], cache_tests[];
 
 #endif
