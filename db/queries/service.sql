@@ -41,3 +41,8 @@ commit;
 -- name: transaction_rollback
 -- scope: service
 rollback;
+
+-- name: trace
+-- scope: service
+-- For what follows in the transaction. PostgreSQL shows it in pg_stat_activity and in its log (%a).
+select set_config('application_name', $1::text, true);

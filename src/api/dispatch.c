@@ -2,6 +2,7 @@
 
 #include "api/authenticate.h"
 #include "api/cors.h"
+#include "api/metrics.h"
 #include "api/reply.h"
 #include "api/routes.h"
 #include "api/throttle.h"
@@ -62,18 +63,21 @@ static void warn_of_forwarded(struct call *c)
 
 static void find_client(struct call *c)
 {
+	const struct net_list *trusted = &c->app->trusted_proxies;
 	const struct request *r = c->request;
-	struct net_address address;
+	struct net_address peer;
 	char *text, *network;
 
 	c->client.request_id = r->request_id;
 	c->client.user_agent = text_keep(c->arena, r->user_agent, USER_AGENT_MAX);
-	if (net_address_parse(r->remote_addr, strlen(r->remote_addr), &address)) {
-		address = net_client(&c->app->trusted_proxies, &address, r->forwarded_for);
+	if (net_address_parse(r->remote_addr, strlen(r->remote_addr), &peer)) {
+		c->address = net_client(trusted, &peer, r->forwarded_for);
+		c->address_sure = !r->forwarded_for || (net_list_has(trusted, &peer) &&
+							!net_list_has(trusted, &c->address));
 		text = arena_alloc(c->arena, NET_TEXT_MAX);
 		network = arena_alloc(c->arena, NET_TEXT_MAX);
-		net_address_format(&address, text);
-		net_client_format(&address, network);
+		net_address_format(&c->address, text);
+		net_client_format(&c->address, network);
 		c->client.address = text;
 		c->client.network = network;
 	} else {
@@ -82,7 +86,7 @@ static void find_client(struct call *c)
 			c->client.address = "";
 		c->client.network = c->client.address;
 	}
-	if (r->forwarded_for && !c->app->trusted_proxies.n)
+	if (r->forwarded_for && !trusted->n)
 		warn_of_forwarded(c);
 }
 
@@ -125,7 +129,9 @@ static enum api_error find_route(struct call *c, const char **allow)
 	if (!path_parse(c->arena, c->request->path, &path))
 		return API_NOT_FOUND;
 	for (size_t i = 0; i < routes_count; i++) {
-		if (!path_match(&path, routes[i].path, param, &literals))
+		/* a path has its rows together, and its constant once */
+		if ((i > 0 && routes[i].path == routes[i - 1].path) ||
+		    !path_match(&path, routes[i].path, param, &literals))
 			continue;
 		if (!pattern || literals > best) {
 			pattern = routes[i].path;
@@ -142,10 +148,11 @@ static enum api_error find_route(struct call *c, const char **allow)
 		if (!c->route || method_is_served(c->request->method, routes[i].method))
 			c->route = &routes[i];
 	}
-	if (method_is_served(c->request->method, c->route->method))
+	c->served = method_is_served(c->request->method, c->route->method);
+	if (c->served)
 		return API_OK;
 	*allow = allowed_methods(c->arena, pattern);
-	response_header(c->response, "Allow", "%s", *allow);
+	response_header(c->response, "Allow", *allow);
 	return c->request->method == HTTP_OPTIONS ? API_OK : API_METHOD_NOT_ALLOWED;
 }
 
@@ -266,9 +273,9 @@ static void common_headers(struct call *c, enum api_error e)
 	unsigned flags = c->route ? c->route->flags : ROUTE_NO_STORE;
 	bool ran = e == API_OK && c->request->method != HTTP_OPTIONS;
 
-	response_header(c->response, "X-Request-Id", "%s", c->request->request_id);
+	response_header(c->response, "X-Request-Id", c->request->request_id);
 	if (!(flags & ROUTE_CACHED) || !ran)
-		response_header(c->response, "Cache-Control", "%s",
+		response_header(c->response, "Cache-Control",
 				flags & (ROUTE_NO_STORE | ROUTE_CACHED) ? "no-store"
 									: "private, no-cache");
 	response_header(c->response, "X-Content-Type-Options", "nosniff");
@@ -309,6 +316,40 @@ static void log_call(const struct call *c, enum api_error e, int64_t us)
 	log_end(&l);
 }
 
+/* Where the time has gone, of a request that took long. */
+static void log_slow(const struct call *c, int64_t us, const struct store_spent *spent)
+{
+	char statement[STORE_NAMES_MAX];
+	struct log_line l;
+
+	metrics_count(c, COUNT_SLOW);
+	log_begin(&l, LOG_WARNING, "slow");
+	log_str(&l, "route", c->route ? c->route->path : "-");
+	log_int(&l, "us", us);
+	log_int(&l, "database_us", spent->us);
+	log_int(&l, "round_trips", spent->round_trips);
+	log_int(&l, "token_us", c->token_us);
+	log_int(&l, "hash_us", c->hash_us);
+	store_slowest(c->store, statement);
+	log_str(&l, "statement", statement[0] ? statement : NULL);
+	if (statement[0])
+		log_int(&l, "statement_us", spent->slowest_us);
+	log_str(&l, "request_id", c->request->request_id);
+	log_end(&l);
+}
+
+/* Its wait for changes was no work. */
+static void account(const struct call *c, enum api_error e, int64_t us)
+{
+	struct store_spent spent;
+
+	us -= c->waited_us;
+	store_spent(c->store, &spent);
+	metrics_request(c, e, us, &spent);
+	if (c->app->slow_us && us >= c->app->slow_us)
+		log_slow(c, us, &spent);
+}
+
 void dispatch(struct app *app, struct arena *arena, const struct request *request,
 	      struct response *response)
 {
@@ -320,9 +361,11 @@ void dispatch(struct app *app, struct arena *arena, const struct request *reques
 		.response = response,
 		.failed_index = -1,
 	};
-	int64_t began = clock_monotonic_us();
+	int64_t began = clock_monotonic_us(), us;
 	enum api_error e;
 
+	if (app->trace_queries)
+		store_trace(c.store, request->request_id);
 	find_client(&c);
 	e = run(&c);
 	common_headers(&c, e);
@@ -335,5 +378,7 @@ void dispatch(struct app *app, struct arena *arena, const struct request *reques
 	}
 	if (e != API_OK)
 		render_error(&c, e);
-	log_call(&c, e, clock_monotonic_us() - began);
+	us = clock_monotonic_us() - began;
+	log_call(&c, e, us);
+	account(&c, e, us);
 }

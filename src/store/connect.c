@@ -302,6 +302,7 @@ void store_limit(struct store *store, int64_t until)
 
 void store_reset(struct store *store)
 {
+	memset(&store->spent, 0, sizeof(store->spent));
 	if (store->open) {
 		enum store_result r = store_end(store, false);
 

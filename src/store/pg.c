@@ -231,18 +231,44 @@ static bool statement_is_gone(const struct store *store, const struct pg_exchang
 
 enum verdict { FINAL, RERUN, RESEND };
 
+/* Sends a call and takes its answers. With a name to trace by one statement stands before its
+ * own. */
+static enum pg_outcome exchange(struct store *store, struct pg_call *call, struct pg_exchange *x)
+{
+	size_t before = store->trace[0] != '\0' && !call->untraced ? 1 : 0;
+	struct pg_step trace = { .statement = STATEMENT_TRACE };
+	PGresult *results[PG_STEPS_MAX + 1] = { NULL };
+	enum pg_outcome outcome = PG_UNSENT;
+	bool queued = true;
+
+	if (before != 0) {
+		pg_text(&trace, store->trace);
+		queued = pg_queue(store, &trace);
+	}
+	for (size_t i = 0; i < call->n && queued; i++)
+		queued = pg_queue(store, &call->steps[i]);
+	x->n = call->n + before;
+	x->results = results;
+	if (queued)
+		outcome = pg_exchange(store->conn, x);
+	store->spent.round_trips++;
+	if (before != 0)
+		PQclear(results[0]);
+	memcpy(call->results, results + before, call->n * sizeof(results[0]));
+	x->n = call->n;
+	x->results = call->results;
+	x->failed -= x->failed != 0 ? before : 0;
+	return outcome;
+}
+
 static enum store_result attempt(struct store *store, struct pg_call *call, int64_t deadline,
 				 enum verdict *verdict)
 {
-	struct pg_exchange x = { .deadline = deadline, .n = call->n, .results = call->results };
-	enum pg_outcome outcome = PG_UNSENT;
+	struct pg_exchange x = { .deadline = deadline };
+	enum pg_outcome outcome = exchange(store, call, &x);
 	enum store_result r = STORE_UNAVAILABLE;
-	bool queued = true, rerun = false;
+	bool rerun = false;
 
-	for (size_t i = 0; i < call->n && queued; i++)
-		queued = pg_queue(store, &call->steps[i]);
-	if (queued)
-		outcome = pg_exchange(store->conn, &x);
 	*verdict = FINAL;
 	switch (outcome) {
 	case PG_DONE:
@@ -313,13 +339,27 @@ static enum store_result run(struct store *store, struct pg_call *call)
 	}
 }
 
+static void note_time(struct store *store, const struct pg_call *call, int64_t us)
+{
+	store->spent.us += us;
+	if (us < store->spent.slowest_us)
+		return;
+	store->spent.slowest_us = us;
+	store->spent.n = call->n;
+	for (size_t i = 0; i < call->n; i++)
+		store->spent.slowest[i] = call->steps[i].statement;
+}
+
 enum store_result pg_run(struct store *store, struct arena *arena, struct pg_call *call)
 {
 	enum store_result r;
+	int64_t began;
 
 	if (store->open && store->doomed != STORE_OK)
 		return store->doomed;
+	began = clock_monotonic_us();
 	r = run(store, call);
+	note_time(store, call, clock_monotonic_us() - began);
 	if (store->open)
 		store->doomed = r;
 	for (size_t i = 0; r == STORE_OK && arena != NULL && i < call->n; i++)
@@ -327,11 +367,35 @@ enum store_result pg_run(struct store *store, struct arena *arena, struct pg_cal
 	return r;
 }
 
+void store_spent(const struct store *store, struct store_spent *out)
+{
+	*out = (struct store_spent){
+		.us = store->spent.us,
+		.round_trips = store->spent.round_trips,
+		.slowest_us = store->spent.slowest_us,
+	};
+}
+
+void store_slowest(const struct store *store, char out[STORE_NAMES_MAX])
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < store->spent.n && len < STORE_NAMES_MAX; i++)
+		len += (size_t)snprintf(out + len, STORE_NAMES_MAX - len, "%s%s", i != 0 ? "+" : "",
+					statements[store->spent.slowest[i]].name);
+}
+
+void store_trace(struct store *store, const char *name)
+{
+	(void)snprintf(store->trace, sizeof(store->trace), "%s", name);
+}
+
 /* --- several calls as one -------------------------------------------------------------------- */
 
 enum store_result store_begin(struct store *store, bool snapshot)
 {
-	struct pg_call call = { .repeatable = true };
+	struct pg_call call = { .untraced = true, .repeatable = true };
 	enum store_result r;
 
 	if (store->open)
@@ -347,7 +411,7 @@ enum store_result store_begin(struct store *store, bool snapshot)
 
 enum store_result store_end(struct store *store, bool commit)
 {
-	struct pg_call call = { 0 };
+	struct pg_call call = { .untraced = true };
 	enum store_result doomed = store->doomed;
 	enum store_result r;
 

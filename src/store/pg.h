@@ -28,7 +28,14 @@ struct store {
 	enum store_result
 		doomed; /* STORE_OK, or what the first call that failed in there answered */
 	enum link_state state;
-	int64_t reserved_at; /* of the last throttle_reserve: its refund names it */
+	int64_t reserved_at;             /* of the last throttle_reserve: its refund names it */
+	char trace[STORE_TRACE_MAX + 1]; /* "": none */
+	struct {
+		int64_t us, slowest_us;
+		unsigned round_trips;
+		size_t n; /* statements of the slowest call */
+		enum statement_id slowest[PG_STEPS_MAX];
+	} spent;
 };
 
 /* --- calls ----------------------------------------------------------------------------------- */
@@ -47,7 +54,8 @@ struct pg_step {
 
 /* One transaction; {0} and then filled. */
 struct pg_call {
-	bool fenced; /* its first step is session_enter, and without a row of it nothing counts */
+	bool fenced;   /* its first step is session_enter, and without a row of it nothing counts */
+	bool untraced; /* nothing may stand before it */
 	bool repeatable; /* it may run twice: a read, or a write that would change nothing again */
 	size_t n;
 	struct pg_step steps[PG_STEPS_MAX];

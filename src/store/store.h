@@ -12,6 +12,11 @@
 
 struct store;
 
+enum {
+	STORE_NAMES_MAX = 160,
+	STORE_TRACE_MAX = 63,
+};
+
 enum store_result {
 	STORE_OK,
 	STORE_NO_SESSION,  /* no live session of this principal: 401 */
@@ -44,8 +49,23 @@ void store_close(struct store *);
  * however many they are: the end of the request they belong to. 0: each has its own deadline
  * only. */
 void store_limit(struct store *, int64_t until);
-/* Before each request: a transaction that the one before has left open is taken back. */
+/* Before each request: a transaction that the one before has left open is taken back, and what was
+ * spent is forgotten. */
 void store_reset(struct store *);
+
+/* What the calls since then have taken. */
+struct store_spent {
+	int64_t us;           /* in all, with connecting */
+	unsigned round_trips; /* of statements */
+	int64_t slowest_us;   /* the call that took longest, with connecting */
+};
+void store_spent(const struct store *, struct store_spent *);
+/* The statements of the slowest call: "session_enter+task_get"; "" without one. */
+void store_slowest(const struct store *, char out[STORE_NAMES_MAX]);
+
+/* From now on PostgreSQL sees calls under this application_name, at most STORE_TRACE_MAX printable
+ * ASCII characters of it: a statement more in each pipeline, no round trip. "" ends it. */
+void store_trace(struct store *, const char *name);
 
 /* Connects if need be and checks what has to hold: not SUPERUSER, not BYPASSRLS, the schema this
  * program was built for, the role settings; with prepared statements, no pooler that loses them.

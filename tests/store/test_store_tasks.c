@@ -56,6 +56,56 @@ static void test_create_and_get(void)
 	CU_ASSERT_EQUAL(revision(), 2);
 }
 
+static void expect_spent(unsigned round_trips, const char *slowest)
+{
+	struct store_spent spent;
+	char names[STORE_NAMES_MAX];
+
+	store_spent(store, &spent);
+	store_slowest(store, names);
+	CU_ASSERT_EQUAL(spent.round_trips, round_trips);
+	CU_ASSERT_STRING_EQUAL(names, slowest);
+	CU_ASSERT(spent.us >= spent.slowest_us && (spent.slowest_us > 0) == (round_trips > 0));
+}
+
+/* What calls have taken, and under which name PostgreSQL sees them; a name changes no answer. */
+static void test_spent_and_traced(void)
+{
+	static const char now[] = "select count(*) from pg_stat_activity "
+				  "where application_name = 'a''b \\ x'";
+	struct principal nobody = { uuid_v7(), uuid_v7() };
+	struct uuid id, other = uuid_v7();
+	struct task task;
+
+	fixture_account(store, &account);
+	id = fixture_task(store, &account.principal, "x");
+	for (int traced = 0; traced < 2; traced++) {
+		store_trace(store, traced ? "a'b \\ x" : "");
+		store_reset(store);
+		expect_spent(0, "");
+		CU_ASSERT(store_task_get(store, arena, &account.principal, &id, &task) == STORE_OK);
+		expect_spent(1, "session_enter+task_get");
+		CU_ASSERT(store_task_get(store, arena, &account.principal, &other, &task) ==
+			  STORE_NOT_FOUND);
+		CU_ASSERT(store_task_get(store, arena, &nobody, &id, &task) == STORE_NO_SESSION);
+		expect_spent(3, "session_enter+task_get");
+		for (int snapshot = 0; snapshot < 2; snapshot++) {
+			CU_ASSERT(store_begin(store, snapshot) == STORE_OK);
+			CU_ASSERT(store_task_get(store, arena, &account.principal, &id, &task) ==
+				  STORE_OK);
+			CU_ASSERT(fixture_int(admin, now) == traced);
+			CU_ASSERT(store_end(store, snapshot) == STORE_OK);
+		}
+		/* an error in the middle of the pipeline is its statement's */
+		CU_ASSERT(fixture_create(store, &account.principal, &other, "cut \xe2\x82") ==
+			  STORE_REFUSED);
+		CU_ASSERT(fixture_int(admin, now) == 0);
+	}
+	store_trace(store, "");
+	store_reset(store);
+	expect_spent(0, "");
+}
+
 static enum store_result changed(struct task *task, const struct task_change *change)
 {
 	struct uuid id = task->id;
@@ -221,6 +271,7 @@ static void test_no_session(void)
 
 CU_TestInfo task_tests[] = {
 	{ "create and get", test_create_and_get },
+	{ "spent and traced", test_spent_and_traced },
 	{ "change fields", test_change_fields },
 	{ "change completed", test_change_completed },
 	{ "preconditions", test_preconditions },
