@@ -264,6 +264,7 @@ static enum api_error refresh_theft(struct call *c, const struct principal *p, i
 	struct log_line l;
 	char id[UUID_TEXT_LEN + 1];
 
+	c->reused = true;
 	log_begin(&l, LOG_WARNING, "refresh_theft");
 	log_str(&l, "address", c->client.address);
 	uuid_format(&p->user_id, id);

@@ -4,17 +4,19 @@
 
 #include <strings.h>
 
+#include "api/metrics.h"
 #include "base/clock.h"
 #include "http/cookie.h"
 #include "security/refresh_token.h"
 #include "security/token.h"
 
 /* `present` is false when there is no bearer token at all. */
-static enum token_result bearer_read(const struct call *c, struct token_claims *claims,
-				     bool *present)
+static enum token_result bearer_read(struct call *c, struct token_claims *claims, bool *present)
 {
 	static const char scheme[] = "Bearer ";
 	const char *text = c->request->authorization;
+	enum token_result result;
+	int64_t began;
 
 	*present = text && strncasecmp(text, scheme, sizeof(scheme) - 1) == 0;
 	if (!*present)
@@ -22,8 +24,11 @@ static enum token_result bearer_read(const struct call *c, struct token_claims *
 	text += sizeof(scheme) - 1;
 	while (*text == ' ')
 		text++;
-	return token_verify(c->app->keys, text, strlen(text), clock_now_us() / US_PER_SECOND,
-			    claims);
+	began = clock_monotonic_us();
+	result = token_verify(c->app->keys, text, strlen(text), clock_now_us() / US_PER_SECOND,
+			      claims);
+	metrics_token(c, result, token_was_seen(c->app->keys), began);
+	return result;
 }
 
 enum api_error authenticate(struct call *c)
@@ -45,7 +50,7 @@ enum api_error authenticate(struct call *c)
 	return API_OK;
 }
 
-bool bearer_session(const struct call *c, struct principal *p)
+bool bearer_session(struct call *c, struct principal *p)
 {
 	struct token_claims claims;
 	bool present;

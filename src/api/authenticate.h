@@ -9,7 +9,7 @@
 enum api_error authenticate(struct call *) MUST_CHECK;
 
 /* The session that an access token of ours names, be it expired. False when none is shown. */
-bool bearer_session(const struct call *, struct principal *) MUST_CHECK;
+bool bearer_session(struct call *, struct principal *) MUST_CHECK;
 /* The same of a refresh token; `s` may be NULL. */
 bool token_session(const struct call *, const struct json_text *, struct principal *) MUST_CHECK;
 

@@ -19,8 +19,10 @@ struct app {
 	struct store *store;
 	struct keys *keys;
 	struct gate *gate;
-	struct slot *slot; /* of this worker; NULL in tests */
-	const char *mount; /* "" or "/x" */
+	struct board *board; /* what is counted; NULL in tests */
+	struct slot *slot;   /* of this worker in it; NULL in tests */
+	bool alone;          /* nobody else counts there */
+	const char *mount;   /* "" or "/x" */
 	int64_t access_s;
 	int64_t refresh_idle_s;
 	int64_t refresh_absolute_s;
@@ -37,6 +39,9 @@ struct app {
 	bool cookie_secure;        /* public_url is https */
 	const char *cors_origins;  /* separated by blanks or commas; "" */
 	struct net_list trusted_proxies;
+	struct net_list metrics_allow; /* who may read /api/metrics */
+	int64_t slow_us;               /* a request that takes as long is logged; 0: none is */
+	bool trace_queries;
 	const char *spool_dir; /* for bodies that are kept in files */
 	struct gate *waiting;  /* of long polls, a quarter of the workers */
 	/* Sleeps, with signals open. False when the worker is about to stop or is needed elsewhere:
@@ -53,8 +58,13 @@ struct call {
 	struct arena *arena;
 	const struct request *request;
 	struct response *response;
-	struct client client;      /* the address is the caller's, behind trusted proxies */
-	const struct route *route; /* NULL while unknown */
+	struct client client; /* the address is the caller's, behind trusted proxies */
+	struct net_address address;
+	bool address_sure; /* it is not what a proxy that is none of ours says, or a proxy's own */
+	const struct route *route;            /* NULL while unknown */
+	bool served;                          /* the row is of the request's method, too */
+	bool reused;                          /* a refresh token that was replaced long ago */
+	int64_t token_us, hash_us, waited_us; /* of the request's time; the last is no work */
 	struct principal who;
 	const struct principal *principal;    /* `who`, the one that asks; NULL while not known */
 	int64_t token_expires_at;             /* Unix seconds, with a principal from a token */

@@ -79,6 +79,15 @@ static enum store_result read_changes(struct call *c, const struct feed_query *q
 	return store_changes(c->store, c->arena, c->principal, q->place, q->limit, out);
 }
 
+static bool wait_a_while(struct call *c, int ms)
+{
+	int64_t began = clock_monotonic_us();
+	bool on = c->app->pause(c->app, ms);
+
+	c->waited_us += clock_monotonic_us() - began;
+	return on;
+}
+
 /* Looks at the revision alone until it moves, since that costs least. `waited`: to the end, or
  * until there was something to tell. */
 static enum store_result wait_for_changes(struct call *c, const struct feed_query *q,
@@ -92,7 +101,7 @@ static enum store_result wait_for_changes(struct call *c, const struct feed_quer
 
 		if (left_ms <= 0)
 			break;
-		if (!c->app->pause(c->app, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS))
+		if (!wait_a_while(c, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS))
 			return STORE_OK;
 		r = store_revision(c->store, c->principal, &revision);
 		if (r != STORE_OK)
@@ -124,7 +133,7 @@ static enum store_result read_or_wait(struct call *c, const struct feed_query *q
 		gate_leave(c->app->waiting);
 	}
 	if (applied)
-		response_header(c->response, "Preference-Applied", "wait=%" PRId64, q->wait_s);
+		response_headerf(c->response, "Preference-Applied", "wait=%" PRId64, q->wait_s);
 	return r;
 }
 
@@ -160,8 +169,8 @@ enum api_error changes_read(struct call *c)
 	if (r != STORE_OK)
 		return api_from_store(r);
 	if (changes.gone) {
-		response_header(c->response, "Link", "<%s/api/%s/changes>; rel=\"start\"",
-				c->app->mount, c->param[0]);
+		response_headerf(c->response, "Link", "<%s/api/%s/changes>; rel=\"start\"",
+				 c->app->mount, c->param[0]);
 		return API_GONE;
 	}
 	token_write(&changes.next, next);

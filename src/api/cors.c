@@ -17,7 +17,7 @@ void cors_headers(struct call *c)
 	response_header(c->response, "Vary", "Origin");
 	if (!origin_is_allowed(c))
 		return;
-	response_header(c->response, "Access-Control-Allow-Origin", "%s", c->request->origin);
+	response_header(c->response, "Access-Control-Allow-Origin", c->request->origin);
 	response_header(c->response, "Access-Control-Expose-Headers",
 			"ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count, "
 			"RateLimit, RateLimit-Policy, Idempotency-Replayed, Preference-Applied");
@@ -29,7 +29,7 @@ bool cors_preflight(struct call *c, const char *allow)
 	    !c->request->request_method)
 		return false;
 	if (origin_is_allowed(c)) {
-		response_header(c->response, "Access-Control-Allow-Methods", "%s", allow);
+		response_header(c->response, "Access-Control-Allow-Methods", allow);
 		response_header(c->response, "Access-Control-Allow-Headers",
 				"authorization, content-type, if-match, if-none-match, prefer, "
 				"idempotency-key");

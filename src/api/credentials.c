@@ -2,6 +2,8 @@
 
 #include "api/credentials.h"
 
+#include "api/metrics.h"
+#include "base/clock.h"
 #include "http/text.h"
 
 void email_judge(struct call *c, const struct json_text *email)
@@ -70,17 +72,37 @@ void password_judge(struct call *c, const char *field, const struct json_text *n
 			   password_flaw(normal->s, normal->len, email, c->app->site_name));
 }
 
+/* A turn to hash; each that was had is given back. */
+static bool turn_begin(struct call *c, int64_t *began)
+{
+	bool got;
+
+	metrics_hashing(c, HASHING_WAITS);
+	got = gate_enter(c->app->gate, c->app->scrypt_wait_ms);
+	metrics_hashing(c, got ? HASHING_RUNS : HASHING_NONE);
+	*began = clock_monotonic_us();
+	return got;
+}
+
+static void turn_end(struct call *c, int64_t began)
+{
+	gate_leave(c->app->gate);
+	metrics_hashing(c, HASHING_NONE);
+	c->hash_us += metrics_time(c, COUNT_HASH_TIME, began);
+}
+
 enum api_error password_make(struct call *c, const struct json_text *normal,
 			     char hash[PASSWORD_HASH_MAX])
 {
 	enum password_result result;
+	int64_t began;
 
 	if (!normal->s)
 		return API_UNAVAILABLE;
-	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
+	if (!turn_begin(c, &began))
 		return API_HASHING_BUSY;
 	result = password_hash(c->app->scrypt_cost, normal->s, normal->len, hash);
-	gate_leave(c->app->gate);
+	turn_end(c, began);
 	return result == PASSWORD_OK ? API_OK : API_UNAVAILABLE;
 }
 
@@ -90,12 +112,13 @@ enum api_error password_compare(struct call *c, const struct json_text *normal,
 	unsigned cost = c->app->scrypt_cost;
 	char dummy[PASSWORD_HASH_MAX];
 	enum password_result result;
+	int64_t began;
 	bool passes;
 
 	password_dummy(cost, dummy);
 	if (!normal->s)
 		return API_UNAVAILABLE;
-	if (!gate_enter(c->app->gate, c->app->scrypt_wait_ms))
+	if (!turn_begin(c, &began))
 		return API_HASHING_BUSY;
 	result = password_verify(cred ? cred->password_hash : dummy, normal->s, normal->len);
 	passes = result == PASSWORD_OK && cred && !cred->disabled;
@@ -104,7 +127,7 @@ enum api_error password_compare(struct call *c, const struct json_text *normal,
 		new_hash[0] = '\0'; /* the old hash still serves */
 	if (!passes && cred)
 		password_even(cred->password_hash, cost);
-	gate_leave(c->app->gate);
+	turn_end(c, began);
 	if (result == PASSWORD_ERROR)
 		return API_UNAVAILABLE;
 	if (passes)

@@ -88,8 +88,8 @@ enum api_error tasks_export(struct call *c, struct list_query *q)
 	exchange_end(q->format, body);
 	/* an error is nothing to save */
 	if (link && e == API_OK)
-		response_header(c->response, "Content-Disposition", "attachment; filename=\"%s\"",
-				names[q->format]);
+		response_headerf(c->response, "Content-Disposition", "attachment; filename=\"%s\"",
+				 names[q->format]);
 	return e;
 }
 

@@ -99,7 +99,7 @@ enum api_error reply_task(struct call *c, int status, const struct task *t)
 {
 	struct json_writer w;
 
-	response_header(c->response, "ETag", "\"%" PRId64 "\"", t->version);
+	response_headerf(c->response, "ETag", "\"%" PRId64 "\"", t->version);
 	reply_json(c, status, &w);
 	write_task(&w, t);
 	return API_OK;
@@ -141,10 +141,11 @@ enum api_error reply_id_taken(struct call *c, enum api_error e, const struct tas
 /* The cookie is for the routes that read it; on an origin of our own no other can (cookie_mode). */
 static void set_cookie(struct call *c, const char *value, int64_t max_age_s)
 {
-	response_header(c->response, "Set-Cookie",
-			"%s=%s; Path=%s/api/auth; Max-Age=%" PRId64 "; HttpOnly; %sSameSite=Strict",
-			cookie_name(c->app), value, c->app->mount, max_age_s,
-			c->app->cookie_secure ? "Secure; " : "");
+	response_headerf(c->response, "Set-Cookie",
+			 "%s=%s; Path=%s/api/auth; Max-Age=%" PRId64
+			 "; HttpOnly; %sSameSite=Strict",
+			 cookie_name(c->app), value, c->app->mount, max_age_s,
+			 c->app->cookie_secure ? "Secure; " : "");
 }
 
 void reply_clear_cookie(struct call *c)
@@ -194,14 +195,14 @@ enum api_error reply_limited(struct call *c, const char *policy, int64_t quota, 
 {
 	int64_t wait_s = (t->retry_after_us + US_PER_SECOND - 1) / US_PER_SECOND;
 
-	response_header(c->response, "Retry-After", "%" PRId64, wait_s);
-	response_header(c->response, "RateLimit", "\"%s\";r=0;t=%" PRId64, policy, wait_s);
+	response_headerf(c->response, "Retry-After", "%" PRId64, wait_s);
+	response_headerf(c->response, "RateLimit", "\"%s\";r=0;t=%" PRId64, policy, wait_s);
 	if (window_s)
-		response_header(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64 ";w=%" PRId64,
-				policy, quota, window_s);
+		response_headerf(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64 ";w=%" PRId64,
+				 policy, quota, window_s);
 	else
-		response_header(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64, policy,
-				quota);
+		response_headerf(c->response, "RateLimit-Policy", "\"%s\";q=%" PRId64, policy,
+				 quota);
 	return API_RATE_LIMITED;
 }
 

@@ -3,6 +3,7 @@
 #include "api/routes.h"
 
 #include "api/handlers.h"
+#include "api/metrics.h"
 
 /* clang-format off */
 const struct route routes[] = {
@@ -62,6 +63,8 @@ const struct route routes[] = {
 	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
 	{ .method = HTTP_GET, .path = "/api/ready", .run = service_ready,
 	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
+	{ .method = HTTP_GET, .path = "/api/metrics", .run = service_metrics,
+	  .flags = ROUTE_PUBLIC | ROUTE_NO_STORE },
 	{ .method = HTTP_GET, .path = "/api/openapi.json", .run = service_openapi,
 	  .flags = ROUTE_PUBLIC | ROUTE_CACHED },
 	{ .method = HTTP_GET, .path = "/.well-known/jwks.json", .run = service_jwks,
@@ -70,3 +73,4 @@ const struct route routes[] = {
 /* clang-format on */
 
 const size_t routes_count = ARRAY_LEN(routes);
+_Static_assert(ARRAY_LEN(routes) <= ROUTES_MAX, "ROUTES_MAX is too small");

@@ -22,6 +22,8 @@ struct route {
 	unsigned flags;
 };
 
+enum { ROUTES_MAX = 47 };
+
 extern const struct route routes[];
 extern const size_t routes_count;
 

@@ -58,7 +58,7 @@ static enum api_error reply_kept(struct call *c)
 	digest_sha256(body->data, body->len, digest);
 	hex_encode(digest, TAG_BYTES, tag);
 	response_header(c->response, "Cache-Control", "public, max-age=300");
-	response_header(c->response, "ETag", "\"%s\"", tag);
+	response_headerf(c->response, "ETag", "\"%s\"", tag);
 	if (has_tag(c->request->if_none_match, tag)) {
 		buf_reset(body, RESPONSE_BODY_KEEP);
 		return reply_empty(c, 304);

@@ -446,6 +446,7 @@ bool clear_query_read(struct call *c)
 void list_query_next(struct call *c, const struct list_query *q, const char *collection,
 		     const struct task_place *place)
 {
-	response_header(c->response, "Link", "<%s/api/%s/%s?cursor=%s%s>; rel=\"next\"",
-			c->app->mount, c->param[0], collection, cursor_write(c, q, place), q->link);
+	response_headerf(c->response, "Link", "<%s/api/%s/%s?cursor=%s%s>; rel=\"next\"",
+			 c->app->mount, c->param[0], collection, cursor_write(c, q, place),
+			 q->link);
 }

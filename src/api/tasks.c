@@ -34,7 +34,7 @@ static bool client_has(const struct if_match *m, int64_t version)
 
 static enum api_error not_modified(struct call *c, int64_t version)
 {
-	response_header(c->response, "ETag", "\"%" PRId64 "\"", version);
+	response_headerf(c->response, "ETag", "\"%" PRId64 "\"", version);
 	return reply_empty(c, 304);
 }
 
@@ -69,10 +69,10 @@ static int64_t greatest(const struct if_match *m)
 static enum api_error reply_list(struct call *c, const struct list_query *q,
 				 const struct task_page *page)
 {
-	response_header(c->response, "ETag", "\"%" PRId64 "\"", page->revision);
+	response_headerf(c->response, "ETag", "\"%" PRId64 "\"", page->revision);
 	if (q->store.count)
-		response_header(c->response, "X-Total-Count", "%" PRId64,
-				q->nothing ? 0 : page->count);
+		response_headerf(c->response, "X-Total-Count", "%" PRId64,
+				 q->nothing ? 0 : page->count);
 	if (page->more && !q->nothing)
 		list_query_next(c, q, "tasks", &page->last);
 	return reply_tasks(c, &page->list);
@@ -175,8 +175,8 @@ static enum api_error create(struct call *c, const struct new_task *new,
 	if (how == CREATED_BEFORE)
 		response_header(c->response, "Idempotency-Replayed", "true");
 	uuid_format(&task.id, id);
-	response_header(c->response, "Location", "%s/api/%s/tasks/%s", c->app->mount, c->param[0],
-			id);
+	response_headerf(c->response, "Location", "%s/api/%s/tasks/%s", c->app->mount, c->param[0],
+			 id);
 	return reply_task(c, 201, &task);
 }
 

@@ -2,6 +2,7 @@
 
 #include "api/throttle.h"
 
+#include "api/metrics.h"
 #include "api/reply.h"
 #include "base/codec.h"
 
@@ -15,18 +16,22 @@ enum api_error throttle_address(struct call *c)
 		return API_OK;
 	r = store_throttle_address(
 		c->store, arena_printf(c->arena, "address:%s", c->client.network), limit, &t);
-	if (r == STORE_LIMITED)
+	if (r == STORE_LIMITED) {
+		metrics_count(c, COUNT_THROTTLED_ADDRESS);
 		return reply_limited(c, "address", limit, THROTTLE_WINDOW_S, &t);
+	}
 	return r == STORE_OK ? API_OK : api_from_store(r);
 }
 
-static enum api_error reserve(struct call *c, const char *policy, const char *key)
+static enum api_error reserve(struct call *c, const char *policy, enum count count, const char *key)
 {
 	struct throttle t;
 	enum store_result r = store_throttle_reserve(c->store, key, &t);
 
-	if (r == STORE_LIMITED)
+	if (r == STORE_LIMITED) {
+		metrics_count(c, count);
 		return reply_limited(c, policy, THROTTLE_FREE_FAILURES, 0, &t);
+	}
 	return r == STORE_OK ? API_OK : api_from_store(r);
 }
 
@@ -36,7 +41,7 @@ static enum api_error reserve_session(struct call *c, const struct principal *p,
 
 	uuid_format(&p->session_id, id);
 	*key = arena_printf(c->arena, "session:%s", id);
-	return reserve(c, "session", *key);
+	return reserve(c, "session", COUNT_THROTTLED_SESSION, *key);
 }
 
 enum api_error throttle_account(struct call *c, const struct credential_query *query,
@@ -56,7 +61,7 @@ enum api_error throttle_account(struct call *c, const struct credential_query *q
 	hex_encode(digest, sizeof(digest), hex);
 	*key = arena_printf(c->arena, "account:%s%s%s", hex, known ? ":" : "",
 			    known ? query->network : "");
-	return reserve(c, "account", *key);
+	return reserve(c, "account", COUNT_THROTTLED_ACCOUNT, *key);
 }
 
 enum api_error throttle_session(struct call *c, const char **key)

@@ -50,7 +50,10 @@ struct settings {
 	int64_t audit_retention; /* days */
 	bool throttle;
 	int64_t throttle_address_per_minute;
-	int64_t log_level; /* enum log_level */
+	int64_t log_level;         /* enum log_level */
+	const char *metrics_allow; /* networks that may read /api/metrics; "": nobody */
+	int64_t slow_request;      /* ms from which a request is logged as slow; 0: none is */
+	bool trace_queries;        /* application_name is the request's id */
 };
 
 /* What a program cannot do without. A migration of a new machine, say, runs before there is a

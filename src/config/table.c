@@ -94,6 +94,12 @@ const struct key config_keys[] = {
 	  .preset = "20", .help = "attempts to log in or register of one address in a minute" },
 	{ KEY(log_level), .type = TYPE_WORD, .flags = RELOADABLE, .words = levels,
 	  .preset = "info", .help = "the least important records that are written" },
+	{ KEY(metrics_allow), .type = TYPE_NETS, .flags = RELOADABLE, .min = 0, .max = 2048,
+	  .preset = "127.0.0.0/8,::1", .help = "networks that may read /api/metrics" },
+	{ KEY(slow_request), .type = TYPE_INT, .flags = RELOADABLE, .min = 0, .max = 300000,
+	  .preset = "1000", .help = "milliseconds from which a request is logged as slow" },
+	{ KEY(trace_queries), .type = TYPE_FLAG, .flags = RELOADABLE, .words = off_on,
+	  .preset = "off", .help = "whether PostgreSQL is told each request's id" },
 };
 /* clang-format on */
 

@@ -118,17 +118,9 @@ void json_string(struct json_writer *w, const char *value)
 
 void json_int(struct json_writer *w, int64_t value)
 {
-	char text[20]; /* a sign and 19 digits */
-	char *end = text + sizeof(text), *p = end;
-	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char text[DECIMAL_LEN + 1];
 
-	do {
-		*--p = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
-	if (value < 0)
-		*--p = '-';
-	append_value(w, p, (size_t)(end - p));
+	append_value(w, text, decimal_format(value, text));
 }
 
 void json_bool(struct json_writer *w, bool value)

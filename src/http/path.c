@@ -48,18 +48,22 @@ bool path_match(const struct path *path, const char *pattern, const char *params
 	*literals = 0;
 	for (size_t i = 0; i < path->n; i++) {
 		const char *segment = path->segments[i];
-		size_t len;
 
-		if (*pattern != '/')
+		if (*pattern++ != '/')
 			return false;
-		len = strcspn(++pattern, "/");
-		if (*pattern == '{')
+		if (*pattern == '{') {
 			params[n_params++] = segment;
-		else if (strlen(segment) == len && !memcmp(segment, pattern, len))
-			*literals |= 1u << (PATH_SEGMENTS_MAX - 1 - i);
-		else
+			pattern += strcspn(pattern, "/");
+			continue;
+		}
+		/* Routes are many, and most differ at once. */
+		while (*segment && *segment == *pattern) {
+			segment++;
+			pattern++;
+		}
+		if (*segment || (*pattern && *pattern != '/'))
 			return false;
-		pattern += len;
+		*literals |= 1u << (PATH_SEGMENTS_MAX - 1 - i);
 	}
 	return !*pattern;
 }

@@ -17,10 +17,10 @@ static void write_headers(struct response *r, enum api_error error,
 	if (info->status != 401)
 		return;
 	if (is_token_error(error))
-		response_header(r, "WWW-Authenticate",
-				"Bearer realm=\"taskcell\", error=\"invalid_token\", "
-				"error_description=\"%s\"",
-				info->detail);
+		response_headerf(r, "WWW-Authenticate",
+				 "Bearer realm=\"taskcell\", error=\"invalid_token\", "
+				 "error_description=\"%s\"",
+				 info->detail);
 	else
 		response_header(r, "WWW-Authenticate", "Bearer realm=\"taskcell\"");
 }

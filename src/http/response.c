@@ -67,7 +67,23 @@ static bool has_control(const char *s)
 	return false;
 }
 
-void response_header(struct response *r, const char *name, const char *fmt, ...)
+void response_header(struct response *r, const char *name, const char *value)
+{
+	size_t name_len = strlen(name), len = strlen(value);
+	char *room = has_control(value) ? NULL : buf_reserve(&r->headers, name_len + len + 4);
+
+	if (!room) {
+		r->headers.overflow = true;
+		return;
+	}
+	memcpy(room, name, name_len);
+	memcpy(room + name_len, ": ", 2);
+	memcpy(room + name_len + 2, value, len);
+	memcpy(room + name_len + 2 + len, "\r\n", 2);
+	buf_commit(&r->headers, name_len + len + 4);
+}
+
+void response_headerf(struct response *r, const char *name, const char *fmt, ...)
 {
 	char value[RESPONSE_HEADERS_MAX];
 	va_list ap;
@@ -76,10 +92,10 @@ void response_header(struct response *r, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	len = vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	if (len < 0 || (size_t)len >= sizeof(value) || has_control(value))
+	if (len < 0 || (size_t)len >= sizeof(value))
 		r->headers.overflow = true;
 	else
-		buf_printf(&r->headers, "%s: %s\r\n", name, value);
+		response_header(r, name, value);
 }
 
 const char *http_reason(int status)

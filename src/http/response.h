@@ -27,7 +27,8 @@ void response_reset(struct response *);
 
 /* Adds a header. The name is a constant of ours, never a client's. A value with a control character
  * is a mistake of ours: the header is left out and `headers.overflow` set, which ends in a 500. */
-void response_header(struct response *, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void response_header(struct response *, const char *name, const char *value);
+void response_headerf(struct response *, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Throws the body away, spilled or not. */
 void response_drop_body(struct response *);

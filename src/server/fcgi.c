@@ -331,20 +331,34 @@ static const char *map_body(struct intake *t, struct arena *a)
 	return m->p;
 }
 
+/* How many bytes the place of a body has: most requests have none, and a place is cleared and
+ * wiped. */
+static size_t room_for(const struct intake *t)
+{
+	int c;
+
+	if (t->declared >= 0)
+		return t->declared < REQUEST_BODY_MAX ? (size_t)t->declared : REQUEST_BODY_MAX;
+	c = FCGX_GetChar(t->in);
+	if (c == EOF)
+		return 0;
+	(void)FCGX_UnGetChar(c, t->in);
+	return REQUEST_BODY_MAX;
+}
+
 /* Reads the body to its end, whatever its length: only then is it known whether the request was
  * whole, since the library takes a lost connection for an end. */
 static void read_body(struct fcgi *f, struct arena *a, const char *content_length,
 		      struct request *r)
 {
 	struct intake t = { .in = f->current->in, .declared = -1, .fd = -1 };
-	size_t cap = REQUEST_BODY_MAX;
 	bool readable = true;
+	size_t cap;
 
 	if (content_length)
 		readable = decimal_parse(content_length, strlen(content_length), INT64_MAX,
 					 &t.declared);
-	if (t.declared >= 0 && t.declared < REQUEST_BODY_MAX)
-		cap = (size_t)t.declared;
+	cap = room_for(&t);
 	t.limit = is_import(r) ? REQUEST_IMPORT_MAX : REQUEST_BODY_MAX;
 	t.start = arena_alloc(a, cap + 2);     /* one byte too many shows, and the end */
 	arena_wipe_later(a, t.start, cap + 2); /* may hold a password */
@@ -426,7 +440,7 @@ static bool send_spilled(FCGX_Stream *out, const struct response *response)
 	return true;
 }
 
-void fcgi_send(struct fcgi *f, const struct request *request, const struct response *response)
+int fcgi_send(struct fcgi *f, const struct request *request, const struct response *response)
 {
 	FCGX_Request *c = f->current;
 	bool whole = true;
@@ -459,4 +473,5 @@ void fcgi_send(struct fcgi *f, const struct request *request, const struct respo
 	else
 		FCGX_Free(c, 1); /* without the record that says it is whole */
 	f->kept += c->ipcFd >= 0;
+	return c->ipcFd;
 }

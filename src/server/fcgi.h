@@ -40,9 +40,9 @@ enum fcgi_result {
 enum fcgi_result fcgi_accept(struct fcgi *, size_t i, struct arena *, const char *mount,
 			     struct request *) MUST_CHECK;
 
-/* Sends the response, and closes the connection unless it is kept. A peer that has gone is nobody's
- * error. When the spilled body cannot be read the connection is cut, so that the peer does not take
- * what is there for the whole. */
-void fcgi_send(struct fcgi *, const struct request *, const struct response *);
+/* Sends the response, and closes the connection unless it is kept: then its descriptor is returned,
+ * else -1. A peer that has gone is nobody's error. When the spilled body cannot be read the
+ * connection is cut, so that the peer does not take what is there for the whole. */
+int fcgi_send(struct fcgi *, const struct request *, const struct response *);
 
 #endif

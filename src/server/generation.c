@@ -15,6 +15,7 @@
 #define DELAY_FIRST_US (US_PER_SECOND / 10) /* before a worker that died young is replaced */
 #define DELAY_MOST_US  (30 * US_PER_SECOND) /* doubled up to this */
 #define GROWN_UP_US    (10 * US_PER_SECOND) /* who lived that long is replaced at once */
+#define HEAD_START_US  (US_PER_SECOND / 20)
 #define NEVER          INT64_MAX
 
 const char *const pool_names[POOL_COUNT] = { "api", "auth" };
@@ -54,14 +55,18 @@ struct generation *generation_new(struct settings *settings, const struct ground
 	g->ground = ground;
 	g->n = (size_t)(settings->workers + settings->auth_workers);
 	g->places = calloc(g->n, sizeof(*g->places));
-	g->slots = scoreboard_new(g->n);
+	g->slots = board_take(ground->board, g->n);
 	if (!g->places || !g->slots) {
 		log_message(LOG_ERROR, "master", "no memory for workers: %s", strerror(errno));
 		generation_free(g);
 		return NULL;
 	}
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
 		g->places[i].pool = i < (size_t)settings->workers ? POOL_API : POOL_AUTH;
+		/* All at once would share the processors with as many backends that prepare
+		 * statements: the first goes ahead, for the sake of the first answer. */
+		g->places[i].start_at = i == 0 ? 0 : clock_monotonic_us() + HEAD_START_US;
+	}
 	return g;
 }
 
@@ -69,8 +74,7 @@ void generation_free(struct generation *g)
 {
 	if (!g)
 		return;
-	if (g->slots)
-		scoreboard_free(g->slots, g->n);
+	board_give_back(g->ground->board, g->slots);
 	free(g->places);
 	settings_free(g->settings);
 	free(g);
@@ -120,6 +124,7 @@ static NO_RETURN void be_worker(const struct generation *g, size_t i)
 	const struct ground *ground = g->ground;
 	struct worker w = {
 		.settings = g->settings,
+		.board = ground->board,
 		.slot = &g->slots[i],
 		.listen_fd = ground->listeners[g->places[i].pool].fd,
 		.lifeline = ground->lifeline[0],
@@ -135,6 +140,7 @@ static void start(struct generation *g, size_t i)
 	pid_t pid;
 
 	slot_clear(&g->slots[i]);
+	slot_set_pool(&g->slots[i], p->pool);
 	p->started = clock_monotonic_us();
 	pid = fork();
 	if (pid == 0)
@@ -174,6 +180,21 @@ int64_t generation_next_start(const struct generation *g)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
+static void count_restart(const struct generation *g, const struct place *p, int status)
+{
+	enum restart cause = RESTART_FAILED;
+
+	if (p->killed)
+		cause = RESTART_STUCK;
+	else if (p->unfit)
+		cause = RESTART_UNFIT;
+	else if (WIFSIGNALED(status))
+		cause = RESTART_SIGNAL;
+	else if (WEXITSTATUS(status) == EXIT_SUCCESS)
+		cause = RESTART_LIMIT;
+	board_restarted(g->ground->board, cause);
+}
+
 /* A planned end (max_requests) and a kill of ours cost nothing; who dies young waits. */
 static void plan_restart(struct place *p, int status, int64_t now)
 {
@@ -203,11 +224,14 @@ void generation_reap(struct generation *g)
 			continue;
 		g->losses++;
 		p->unfit = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNFIT;
-		if (!g->draining)
+		slot_clear(&g->slots[i]);
+		if (!g->draining) {
+			count_restart(g, p, status);
 			plan_restart(p, status, now);
+			slot_set_pool(&g->slots[i], p->pool); /* that waits for it */
+		}
 		log_place(g, i, status ? LOG_WARNING : LOG_INFO, "worker_ended", status);
 		p->pid = 0;
-		slot_clear(&g->slots[i]);
 	}
 }
 
@@ -253,8 +277,11 @@ void generation_drain(struct generation *g, int signo)
 {
 	g->draining = true;
 	g->kill_at = clock_monotonic_us() + g->settings->stop_timeout * US_PER_SECOND;
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = 0; i < g->n; i++) {
 		g->places[i].start_at = NEVER;
+		if (!g->places[i].pid)
+			slot_clear(&g->slots[i]); /* nobody is missed there any more */
+	}
 	generation_signal(g, signo);
 }
 

@@ -5,6 +5,7 @@
 
 #include "config/settings.h"
 #include "server/listener.h"
+#include "shared/scoreboard.h"
 
 enum { POOL_API, POOL_AUTH, POOL_COUNT };
 extern const char *const pool_names[POOL_COUNT];
@@ -13,6 +14,7 @@ extern const char *const pool_names[POOL_COUNT];
 struct ground {
 	struct listener listeners[POOL_COUNT];
 	int lifeline[2]; /* a pipe: its reader sees the end of file when the master has died */
+	struct board *board;
 };
 
 struct generation;

@@ -90,18 +90,18 @@ static bool socket_is_given(void)
 }
 
 /* One worker; whoever gave us the socket is the master. */
-static int serve_alone(const struct settings *settings)
+static int serve_alone(const struct settings *settings, struct board *board)
 {
 	struct worker worker = {
 		.settings = settings,
-		.slot = scoreboard_new(1),
+		.board = board,
+		.slot = board ? board_take(board, 1) : NULL,
 		.listen_fd = STDIN_FILENO,
 		.lifeline = -1,
 		.alone = true,
 	};
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
 	sigset_t all;
-	int status;
 
 	if (geteuid() == 0 || !socket_is_given() || !worker.slot || flags < 0 ||
 	    fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0) {
@@ -117,22 +117,24 @@ static int serve_alone(const struct settings *settings)
 	}
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	status = worker_run(&worker);
-	scoreboard_free(worker.slot, 1);
-	return status;
+	slot_set_pool(worker.slot, 0);
+	return worker_run(&worker);
 }
 
 static int serve(const struct options *options, struct settings *settings, const char *path,
 		 char *argv[])
 {
 	const struct rlimit none = { 0 };
+	struct board *board;
 	int status;
 
 	/* a core would hold the keys and people's passwords */
 	(void)setrlimit(RLIMIT_CORE, &none);
 	if (options->mode == MODE_MASTER || (options->mode == MODE_GUESS && !socket_is_given()))
 		return master_run(settings, path, argv);
-	status = serve_alone(settings);
+	board = board_new();
+	status = serve_alone(settings, board);
+	board_free(board);
 	settings_free(settings);
 	return status;
 }

@@ -427,6 +427,9 @@ int master_run(struct settings *settings, const char *config_path, char *argv[])
 	install_signals();
 	notify_init(&m.notify);
 	upgrade_init(&m.upgrade, argv);
+	m.ground.board = board_new();
+	if (!m.ground.board)
+		fatal("no memory for the scoreboard: %s", strerror(errno));
 	if (take_ground(&m, settings)) {
 		m.current = generation_new(settings, &m.ground, ++m.generations);
 		if (!m.current)
@@ -443,5 +446,6 @@ int master_run(struct settings *settings, const char *config_path, char *argv[])
 		listener_close(&m.ground.listeners[pool]);
 	generation_free(m.next);
 	generation_free(m.current);
+	board_free(m.ground.board);
 	return status;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "api/call.h"
@@ -12,12 +13,17 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "server/fcgi.h"
+#include "shared/usage.h"
 
 enum {
 	ARENA_CEILING = 256 * 1024 * 1024, /* a list of 1000 tasks of the greatest size */
 	DRAIN_MAX = 4096,                  /* requests after TERM; the queue is shorter */
 	ACCEPT_PAUSE_MS = 100,
+	WAIT_MAX_MS = 1000,
+	READY_MAX = 16, /* a look; the others come first at the next */
 };
+
+#define LOOK_US (10 * US_PER_SECOND) /* between looks at our memory */
 
 static volatile sig_atomic_t drain_wanted, leave_wanted, reopen_wanted;
 static volatile sig_atomic_t at_work; /* with a request, and no master that would wait for it */
@@ -86,9 +92,11 @@ struct world {
 	const struct worker *worker;
 	struct gate gate, waiting;
 	struct pollfd *wait_fds; /* of fcgi_wait_set(), and the lifeline */
+	int epoll;               /* of what there may be work from */
 	struct arena *arena;
 	struct response response;
 	struct fcgi *fcgi;
+	int64_t look_at;         /* when the next look at our memory is due */
 	char public_origin[256]; /* longer than the longest public_url */
 };
 
@@ -100,6 +108,8 @@ static void world_free(struct world *w)
 	gate_close(&w->gate);
 	gate_close(&w->waiting);
 	free(w->wait_fds);
+	if (w->epoll >= 0)
+		(void)close(w->epoll);
 	response_free(&w->response);
 	arena_free(w->arena);
 }
@@ -249,7 +259,9 @@ static bool app_make(struct world *w, const struct worker *worker)
 		.store = store_open(&options),
 		.keys = keys_make(s),
 		.gate = &w->gate,
+		.board = worker->board,
 		.slot = worker->slot,
+		.alone = worker->alone,
 		.mount = s->mount,
 		.access_s = s->access_token_lifetime,
 		.refresh_idle_s = s->refresh_idle_lifetime,
@@ -266,10 +278,13 @@ static bool app_make(struct world *w, const struct worker *worker)
 		.spool_dir = s->spool_dir,
 		.waiting = &w->waiting,
 		.pause = pause_request,
+		.slow_us = s->slow_request * 1000,
+		.trace_queries = s->trace_queries,
 	};
 	app_set_site(w, s->public_url);
-	/* the list has been read once before, when the settings were checked */
-	return w->app.keys && net_list_parse(s->trusted_proxies, &w->app.trusted_proxies);
+	/* the lists have been read once before, when the settings were checked */
+	return w->app.keys && net_list_parse(s->trusted_proxies, &w->app.trusted_proxies) &&
+	       net_list_parse(s->metrics_allow, &w->app.metrics_allow);
 }
 
 /* EXIT_SUCCESS, or the status to leave with. */
@@ -278,6 +293,7 @@ static int world_make(struct world *w, const struct worker *worker)
 	size_t keep = (size_t)worker->settings->keep_connections;
 
 	*w = (struct world){ .worker = worker,
+			     .epoll = -1,
 			     .gate = { .fd = -1, .held = -1 },
 			     .waiting = { .fd = -1, .held = -1 } };
 	response_init(&w->response);
@@ -288,7 +304,8 @@ static int world_make(struct world *w, const struct worker *worker)
 		return EXIT_FAILURE;
 	w->wait_fds = calloc(keep + 3, sizeof(*w->wait_fds));
 	w->fcgi = fcgi_open(worker->listen_fd, keep, worker->settings->spool_dir);
-	if (!w->wait_fds || !w->fcgi)
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!w->wait_fds || !w->fcgi || w->epoll < 0)
 		return EXIT_FAILURE;
 	/* A database that is down may come back; one that is wrong will stay so. */
 	return store_check(w->app.store) == STORE_UNFIT ? EXIT_UNFIT : EXIT_SUCCESS;
@@ -307,6 +324,27 @@ static void work(bool on, bool alone)
 	sigprocmask(on ? SIG_UNBLOCK : SIG_BLOCK, &term, NULL);
 }
 
+/* Not often: it takes as long as a small request. */
+static void look_at_memory(struct world *w, int64_t now)
+{
+	int64_t resident, proportional;
+
+	if (now < w->look_at)
+		return;
+	w->look_at = now + LOOK_US;
+	usage_memory(&resident, &proportional);
+	slot_set_memory(w->worker->slot, resident, proportional);
+}
+
+/* What is watched already stays so until it is closed. */
+static void watch(const struct world *w, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	if (fd >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e) != 0 && errno != EEXIST)
+		fatal("epoll_ctl: %s", strerror(errno));
+}
+
 static bool serve_one(struct world *w, const struct worker *worker, size_t entry)
 {
 	int64_t now = clock_monotonic_us();
@@ -321,16 +359,19 @@ static bool serve_one(struct world *w, const struct worker *worker, size_t entry
 		slot_set_state(worker->slot, SLOT_RUNNING, clock_monotonic_us());
 		work(true, worker->alone);
 		dispatch(&w->app, w->arena, &request, &w->response);
-		fcgi_send(w->fcgi, &request, &w->response);
+		watch(w, fcgi_send(w->fcgi, &request, &w->response), EPOLLIN);
 		work(false, worker->alone);
 		response_reset(&w->response);
 	} else if (r == FCGI_FAILED) {
 		log_message(LOG_ERROR, "accept", "%s", strerror(errno));
 		(void)poll(NULL, 0, ACCEPT_PAUSE_MS); /* it will not be better at once */
 	}
-	(void)alarm(0);
+	if (worker->alone)
+		(void)alarm(0);
 	arena_reset(w->arena);
-	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
+	now = clock_monotonic_us();
+	slot_set_state(worker->slot, SLOT_IDLE, now);
+	look_at_memory(w, now);
 	return r == FCGI_REQUEST;
 }
 
@@ -371,29 +412,58 @@ static bool may_go(struct leaving *l, const struct world *w, const struct worker
 	return fcgi_kept(w->fcgi) == 0 || now >= l->until;
 }
 
-/* Waits for something to do, as long as there may be. False when the master has died. */
-static bool wait_for_work(struct pollfd *fds, size_t n, const struct worker *worker,
+/* Waits for something to do, and sets `revents` like poll(2). Now and then it sends to the listener
+ * without being told: whoever was woken for a connection may have been killed or stopped just then.
+ * False when the master has died. */
+static bool wait_for_work(const struct world *w, struct pollfd *fds, size_t n,
 			  const struct leaving *leaving, const sigset_t *open)
 {
 	int64_t left = leaving->until - clock_monotonic_us();
-	const struct timespec ts = timespec_of(left > 0 ? left : 0);
+	int timeout = WAIT_MAX_MS, ready;
+	struct epoll_event events[READY_MAX];
+	bool alive = true;
 
-	fds[n] = (struct pollfd){ .fd = worker->lifeline, .events = POLLIN };
-	if (ppoll(fds, n + 1, leaving->on ? &ts : NULL, open) < 0 && errno != EINTR)
-		fatal("ppoll: %s", strerror(errno));
+	if (leaving->on && left < timeout * INT64_C(1000))
+		timeout = left > 0 ? (int)(left / 1000 + 1) : 0;
+	ready = epoll_pwait(w->epoll, events, READY_MAX, timeout, open);
+	if (ready < 0 && errno != EINTR)
+		fatal("epoll_pwait: %s", strerror(errno));
 	take_signals(open);
-	return !fds[n].revents;
+	if (ready == 0 && !leave_wanted)
+		fds[0].revents = POLLIN;
+	for (int e = 0; e < ready; e++) {
+		alive = alive && events[e].data.fd != w->worker->lifeline;
+		for (size_t i = 0; i < n; i++) {
+			if (fds[i].fd == events[e].data.fd)
+				fds[i].revents = POLLIN;
+		}
+	}
+	return alive;
+}
+
+/* Of the workers that are idle the kernel wakes the one that has watched longest: so each in turn,
+ * or the first would have all the connections that are kept. */
+static void stand_last(const struct world *w)
+{
+	int fd = w->worker->listen_fd;
+
+	if (!leave_wanted && epoll_ctl(w->epoll, EPOLL_CTL_DEL, fd, NULL) == 0)
+		watch(w, fd, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
 /* One request of each connection a round, the listener's included: none can starve another. */
 static void serve(struct world *w, const struct worker *worker, const sigset_t *open)
 {
-	struct pollfd *fds = calloc((size_t)worker->settings->keep_connections + 2, sizeof(*fds));
+	struct pollfd *fds = calloc((size_t)worker->settings->keep_connections + 1, sizeof(*fds));
 	int64_t limit = request_limit(worker->settings->max_requests), served = 0;
 	struct leaving leaving = { 0 };
 
 	if (!fds)
 		fatal("out of memory");
+	watch(w, worker->lifeline, EPOLLIN);
+	/* of all the workers that are idle a connection wakes one */
+	watch(w, worker->listen_fd, EPOLLIN | EPOLLEXCLUSIVE);
+	look_at_memory(w, clock_monotonic_us());
 	slot_set_state(worker->slot, SLOT_IDLE, clock_monotonic_us());
 	while (!drain_wanted) {
 		size_t n;
@@ -402,9 +472,11 @@ static void serve(struct world *w, const struct worker *worker, const sigset_t *
 			break;
 		n = fcgi_poll_set(w->fcgi, fds);
 		if (leave_wanted)
-			fds[0].fd = -1;
-		if (!wait_for_work(fds, n, worker, &leaving, open))
+			(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, worker->listen_fd, NULL);
+		if (!wait_for_work(w, fds, n, &leaving, open))
 			break;
+		if (fds[0].revents)
+			stand_last(w);
 		for (size_t i = 0; i < n; i++) {
 			if (fds[i].revents)
 				served += serve_one(w, worker, i);

@@ -11,7 +11,8 @@ enum { EXIT_UNFIT = 78 };
 
 struct worker {
 	const struct settings *settings;
-	struct slot *slot;
+	struct board *board;
+	struct slot *slot; /* of it */
 	int listen_fd;
 	int lifeline; /* reads end of file when the master has died; -1 when there is none */
 	bool alone;   /* no master watches: an alarm ends a request that takes too long */

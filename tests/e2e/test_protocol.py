@@ -73,7 +73,7 @@ def test_head_of_an_error(user):
     "/api", "/api/", "/api/nope", "/api/auth", "/api/auth/", "/api/auth/nope", "/api/me",
     "/api/me/nope", "/api/me/tasks/x/y", f"/api/me/tasks/{NEVER}/complete/x", "/api/HEALTH",
     "/API/health", "/api/Auth/session", "/api/me/Tasks", "/api/health/x", "/api/healthx",
-    "/api/auth/tasks/x/complete/a/b/c/d/e/f/g", "/api/metrics", "/api/openapi",
+    "/api/auth/tasks/x/complete/a/b/c/d/e/f/g", "/api/metric", "/api/openapi",
 ])
 def test_unknown_paths(user, path):
     """404 whatever the method, with or without a token. What is not below /api is for the web server

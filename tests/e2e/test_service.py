@@ -16,6 +16,20 @@ def test_ready(http):
     assert isinstance(a.json["status"], str)
 
 
+def test_metrics_through_nginx(http):
+    """For this host; whom nginx refuses is told nothing else than by taskcell."""
+    a = http.request("GET", "/api/metrics").expect(200)
+    assert a.header("Content-Type").startswith("text/plain; version=0.0.4")
+    assert a.header("Cache-Control") == "no-store"
+    assert b'taskcell_requests_total{method="GET",route="/api/health",class="2xx"} ' in a.body
+    http.request("GET", "/api/metrics/").expect(200)
+    http.request("HEAD", "/api/metrics").expect(200)
+    http.request("GET", "/api/metrics", source="127.0.0.2").expect(404, "not_found")
+    http.request("GET", "/api/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).expect(
+        404, "not_found")
+    http.request("POST", "/api/metrics").expect(405)
+
+
 def test_database_stops_and_starts_again(stack, postgres, http, user):
     """503 meanwhile, and taskcell is not restarted."""
     kept = user.create("before")

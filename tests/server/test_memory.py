@@ -54,7 +54,9 @@ def test_a_worker_does_not_grow(make, tell):
         lambda: ask("GET", "/api/nope").expect(404),
         lambda: ask("GET", "/api/health", HTTP_X="y" * 20000).expect(200),
         lambda: ask("GET", tasks + "?limit=5&completed=false", token=token, flags=0).expect(200),
-        lambda: user.take(client.refresh(s.http, user.refresh).expect(200).json),
+        # the access token is left alone: those that are seen fill a cache, which has its own limit
+        lambda: setattr(user, "refresh", client.refresh(s.http, user.refresh).expect(200)
+                        .json["refresh_token"]),
         lambda: cut(wire.message("POST", tasks, b'{"title":"x"}', token)[:-20]),
         lambda: client.login(s.http, user.email, "not the password").expect(401),
         lambda: ask("DELETE", f"{tasks}/{user.create()['id']}", token=token).expect(200),

@@ -43,7 +43,7 @@ def backends(s):
 
 def test_one_connection_for_all(behind):
     """Workers take turns on it, and nothing of one person is left on it for the next."""
-    _, s = behind(pool=1, workers=4, auth_workers=1)
+    _, s = behind(pool=1, workers=4, auth_workers=1, trace_queries="on")
     others = backends(s)  # of servers that other tests share
     s.start()
     people = [client.register(s.http) for _ in range(6)]
@@ -60,7 +60,9 @@ def test_one_connection_for_all(behind):
     for person, mine in zip(people, made):
         assert {t["id"] for t in person.tasks()} == mine
         assert person.call("GET", "tasks?format=json").expect(200).body.count(b'"id"') == len(mine)
-    assert len(backends(s) - others) == 1
+    (only,) = backends(s) - others
+    assert s.sql.value(
+        f"select application_name from pg_stat_activity where pid = {only}") == "taskcell"
 
 
 def test_prepared_statements_are_refused(behind):

@@ -99,7 +99,7 @@ static void serve_one(struct fcgi *f, size_t entry, struct arena *a, const char 
 
 	response_init(&r);
 	if (fcgi_accept(f, entry, a, "", &q) == FCGI_REQUEST) {
-		response_header(&r, "X-Request-Id", "%s", q.request_id);
+		response_header(&r, "X-Request-Id", q.request_id);
 		if (q.query && (!strcmp(q.path, "/spill") || !strcmp(q.path, "/lost")))
 			spill(&q, &r, dir);
 		else if (!strcmp(q.path, "/wait"))

@@ -450,3 +450,18 @@ enum store_result store_throttle_refund(struct store *s, const char *key)
 		t->ends_at = NEVER;
 	return STORE_OK;
 }
+
+void store_spent(const struct store *store, struct store_spent *out)
+{
+	*out = store->spent;
+}
+
+void store_slowest(const struct store *store, char out[STORE_NAMES_MAX])
+{
+	(void)snprintf(out, STORE_NAMES_MAX, "%s", store->slowest ? store->slowest : "");
+}
+
+void store_trace(struct store *store, const char *name)
+{
+	(void)snprintf(store->trace, sizeof(store->trace), "%s", name);
+}

@@ -84,6 +84,10 @@ struct store {
 	bool snapshot;            /* it reads only */
 	enum store_result broken; /* what a call in it has failed with */
 
+	struct store_spent spent; /* as a test says */
+	const char *slowest;      /* likewise; NULL: "" */
+	char trace[STORE_TRACE_MAX + 1];
+
 	size_t n_listed; /* rows of lists, since the count was last set to 0 */
 
 	/* Calls since the count was last set to 0, and their functions' names. */

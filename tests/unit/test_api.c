@@ -24,6 +24,7 @@ static void routes_name_the_public_ones(void)
 		{ HTTP_GET, "/api/ready" },
 		{ HTTP_GET, "/.well-known/jwks.json" },
 		{ HTTP_GET, "/api/openapi.json" },
+		{ HTTP_GET, "/api/metrics" },
 	};
 	size_t found = 0, flagged = 0;
 
@@ -501,6 +502,7 @@ int main(void)
 		{ .pName = "exports and imports", .pTests = exchange_tests },
 		{ .pName = "service", .pTests = service_tests },
 		{ .pName = "faults", .pTests = fault_tests },
+		{ "metrics", NULL, NULL, NULL, NULL, metrics_tests },
 		CU_SUITE_INFO_NULL,
 	};
 

@@ -19,6 +19,7 @@ extern CU_TestInfo exchange_tests[];
 extern CU_TestInfo fault_tests[];
 extern CU_TestInfo field_tests[];
 extern CU_TestInfo idempotency_tests[];
+extern CU_TestInfo metrics_tests[];
 extern CU_TestInfo password_tests[];
 extern CU_TestInfo query_tests[];
 extern CU_TestInfo refresh_tests[];

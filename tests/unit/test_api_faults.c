@@ -105,6 +105,7 @@ static const struct script scripts[] = {
 	{ "GET", "/api/openapi.json", NULL, 200, STRANGER },
 	{ "GET", "/api/health", NULL, 200, STRANGER },
 	{ "GET", "/api/ready", NULL, 200, STRANGER },
+	{ "GET", "/api/metrics", NULL, 200, STRANGER },
 	{ "GET", "/.well-known/jwks.json", NULL, 200, STRANGER },
 };
 /* clang-format on */

@@ -2,6 +2,8 @@
 
 #include "test_base.h"
 
+#include <inttypes.h>
+
 #include "base/codec.h"
 
 /* --- base64 ---------------------------------------------------------------------------------- */
@@ -206,6 +208,20 @@ static void decimal_numbers(void)
 	CU_ASSERT(!decimal_parse("1\0", 2, INT64_MAX, &value));
 	CU_ASSERT(value == 7);
 	CU_ASSERT(decimal_parse("123", 2, INT64_MAX, &value) && value == 12);
+}
+
+static void decimals_out(void)
+{
+	static const int64_t values[] = { 0,   -1,   7,         10,        -10,
+					  999, 1000, INT64_MAX, INT64_MIN, INT64_MIN + 1 };
+	char text[DECIMAL_LEN + 1], expected[32];
+
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		int len = snprintf(expected, sizeof(expected), "%" PRId64, values[i]);
+
+		CU_ASSERT(decimal_format(values[i], text) == (size_t)len);
+		CU_ASSERT_STRING_EQUAL(text, expected);
+	}
 }
 
 /* --- times ----------------------------------------------------------------------------------- */
@@ -477,6 +493,7 @@ CU_TestInfo codec_tests[] = {
 	{ "hex", hex_both_ways },
 	{ "percent", percent_decoding },
 	{ "decimal", decimal_numbers },
+	{ "decimals out", decimals_out },
 	{ "times by hand", times_by_hand },
 	{ "times of every year", times_of_every_year },
 	{ "dates", dates },

@@ -54,6 +54,9 @@ static void test_defaults(void)
 	CU_ASSERT_TRUE(s->throttle);
 	CU_ASSERT_EQUAL(s->throttle_address_per_minute, 20);
 	CU_ASSERT_EQUAL(s->log_level, LOG_INFO);
+	CU_ASSERT_STRING_EQUAL(s->metrics_allow, "127.0.0.0/8,::1");
+	CU_ASSERT_EQUAL(s->slow_request, 1000);
+	CU_ASSERT_FALSE(s->trace_queries);
 	settings_free(s);
 }
 
@@ -97,7 +100,10 @@ static const char every_key[] = "listen = 127.0.0.1:9000\n"
 				"audit_retention = 91\n"
 				"throttle = off\n"
 				"throttle_address_per_minute = 22\n"
-				"log_level = debug\n";
+				"log_level = debug\n"
+				"metrics_allow = 192.0.2.0/24\n"
+				"slow_request = 1001\n"
+				"trace_queries = on\n";
 
 static void check_every_key(const char *path)
 {

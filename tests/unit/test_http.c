@@ -87,8 +87,8 @@ static void test_response(void)
 	struct response r;
 
 	response_init(&r);
-	response_header(&r, "ETag", "\"%d\"", 17);
-	response_header(&r, "Location", "/api/%s", "x");
+	response_headerf(&r, "ETag", "\"%d\"", 17);
+	response_headerf(&r, "Location", "/api/%s", "x");
 	CU_ASSERT(buf_is(&r.headers, "ETag: \"17\"\r\nLocation: /api/x\r\n"));
 	CU_ASSERT_FALSE(r.headers.overflow);
 	for (int c = 1; c < 256; c++) {
@@ -96,7 +96,7 @@ static void test_response(void)
 		char value[] = { 'a', (char)c, 'b', '\0' };
 
 		response_reset(&r);
-		response_header(&r, "X", "%s", value);
+		response_header(&r, "X", value);
 		CU_ASSERT_EQUAL(r.headers.overflow, control);
 		CU_ASSERT_EQUAL(r.headers.len, control ? 0 : 8);
 	}
@@ -104,13 +104,21 @@ static void test_response(void)
 	response_header(&r, "A", "b");
 	memset(wide, 'w', sizeof(wide));
 	wide[sizeof(wide) - 1] = '\0';
-	response_header(&r, "X", "%s", wide);
+	response_header(&r, "X", wide);
 	CU_ASSERT(r.headers.overflow);
 	CU_ASSERT(buf_is(&r.headers, "A: b\r\n"));
 	wide[RESPONSE_HEADERS_MAX - 4] = '\0';
 	response_reset(&r);
-	response_header(&r, "X", "%s", wide);
+	response_header(&r, "X", wide);
 	CU_ASSERT(r.headers.overflow && !r.headers.len);
+	response_reset(&r);
+	response_headerf(&r, "X", "%s", wide);
+	CU_ASSERT(r.headers.overflow && !r.headers.len);
+	wide[RESPONSE_HEADERS_MAX - 5] = '\0';
+	response_reset(&r);
+	response_headerf(&r, "X", "%s", wide);
+	CU_ASSERT(!r.headers.overflow && r.headers.len == RESPONSE_HEADERS_MAX);
+	response_reset(&r);
 
 	r.status = 200;
 	r.content_type = "text/plain";

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "shared/gate.h"
 #include "shared/scoreboard.h"
+#include "shared/usage.h"
 
 #include "cunit.h"
 
@@ -296,7 +297,8 @@ static void expect_empty(struct slot *slot)
 
 static void test_scoreboard_life(void)
 {
-	struct slot *slots = scoreboard_new(3);
+	struct board *board = board_new();
+	struct slot *slots = board_take(board, 3);
 	struct slot_view view;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(slots);
@@ -333,14 +335,142 @@ static void test_scoreboard_life(void)
 	expect_empty(&slots[2]);
 	slot_clear(&slots[1]);
 	expect_empty(&slots[1]);
-	errno = 0;
-	CU_ASSERT_PTR_NULL(scoreboard_new(SIZE_MAX / 2));
-	CU_ASSERT(errno == ENOMEM);
+	board_free(board);
+	board_free(NULL);
+}
+
+/* Two generations at a time, and no more slots than there are. */
+static void test_scoreboard_halves(void)
+{
+	struct board *board = board_new();
+	struct slot *a, *b;
+
+	CU_ASSERT_PTR_NULL(board_take(board, BOARD_SLOTS + 1));
+	CU_ASSERT_PTR_NULL(board_take(board, SIZE_MAX));
+	a = board_take(board, BOARD_SLOTS);
+	b = board_take(board, 1);
+	CU_ASSERT(a && b && a != b);
+	CU_ASSERT_PTR_NULL(board_take(board, 1));
+	board_give_back(board, NULL);
+	CU_ASSERT_PTR_NULL(board_take(board, 1));
+	/* the second stays, and the third has the place of the first */
+	board_give_back(board, a);
+	CU_ASSERT_PTR_EQUAL(board_take(board, 2), a);
+	board_give_back(board, b);
+	CU_ASSERT_PTR_EQUAL(board_take(board, 2), b);
+	board_free(board);
+}
+
+static void in_child(struct slot *slot, void (*work)(struct slot *))
+{
+	int status;
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (pid == 0) {
+		work(slot);
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid, "waitpid");
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void count_some(struct slot *slot)
+{
+	for (int i = 0; i < 1000; i++)
+		slot_add(slot, 5, 1);
+	slot_add(slot, SLOT_COUNTS - 1, UINT64_C(1) << 40);
+}
+
+/* Counts go on over the ends of processes and generations; what a process does at a time ends with
+ * it. */
+static void test_scoreboard_sums(void)
+{
+	struct board *board = board_new();
+	struct board_view *v = malloc(sizeof(*v));
+	struct slot *old = board_take(board, 2), *new;
+
+	CU_ASSERT_FATAL(board && v && old);
+	slot_set_pool(&old[1], 1);
+	slot_set_state(&old[1], SLOT_RUNNING, 1);
+	slot_set_hashing(&old[1], HASHING_RUNS);
+	slot_set_memory(&old[1], 3000, 2000);
+	slot_set_hashing(&old[0], HASHING_RUNS); /* no process */
+	in_child(&old[0], count_some);
+	in_child(&old[1], count_some);
+	board_restarted(board, RESTART_STUCK);
+	board_read(board, v);
+	CU_ASSERT(v->counts[5] == 2000 && v->counts[4] == 0 && v->counts[6] == 0);
+	CU_ASSERT(v->counts[SLOT_COUNTS - 1] == UINT64_C(1) << 41);
+	CU_ASSERT(v->workers[1][SLOT_RUNNING] == 1 && v->workers[0][SLOT_EMPTY] == 0);
+	CU_ASSERT(v->hashing[HASHING_RUNS] == 1);
+	CU_ASSERT(v->resident[1] == 3000 && v->proportional[1] == 2000 && v->resident[0] == 0);
+	CU_ASSERT(v->restarts[RESTART_STUCK] == 1 && v->restarts[RESTART_UNFIT] == 0);
+
+	slot_clear(&old[1]);
+	new = board_take(board, 3);
+	CU_ASSERT_FATAL(new != NULL);
+	in_child(&new[2], count_some);
+	board_give_back(board, old);
+	old = board_take(board, 1); /* fewer workers: the others' counts stay */
+	in_child(&old[0], count_some);
+	board_read(board, v);
+	CU_ASSERT(v->counts[5] == 4000);
+	CU_ASSERT(v->workers[1][SLOT_RUNNING] == 0 && v->hashing[HASHING_RUNS] == 0);
+	CU_ASSERT(v->resident[1] == 0 && v->proportional[1] == 0);
+	free(v);
+	board_free(board);
+}
+
+static void run_wild(struct slot *slot)
+{
+	memset((void *)slot, 0xff, sizeof(*slot));
+}
+
+static void test_scoreboard_wild(void)
+{
+	struct board *board = board_new();
+	struct board_view *v = malloc(sizeof(*v));
+	struct slot *slots = board_take(board, 2);
+
+	CU_ASSERT_FATAL(board && v && slots);
+	in_child(&slots[0], run_wild);
+	slot_set_pool(&slots[1], 0);
+	slot_set_state(&slots[1], SLOT_IDLE, 1);
+	board_read(board, v);
+	CU_ASSERT(v->workers[0][SLOT_IDLE] == 1 && v->workers[1][SLOT_IDLE] == 0);
+	/* a pool, but a state that is none */
+	slot_set_pool(&slots[0], BOARD_POOLS);
+	board_read(board, v);
+	CU_ASSERT(v->workers[0][SLOT_IDLE] == 1);
+	slot_set_pool(&slots[0], 1);
+	board_read(board, v);
+	for (int i = 0; i < BOARD_STATES; i++)
+		CU_ASSERT(v->workers[1][i] == 0);
+	/* sums that no memory is as large as */
+	slot_set_pool(&slots[1], 1);
+	for (int i = 0; i < 2; i++)
+		slot_set_memory(&slots[i], INT64_MAX, INT64_MIN);
+	board_read(board, v);
+	CU_ASSERT(v->resident[1] == UINT64_MAX - 1 && v->proportional[1] == 0);
+	free(v);
+	board_free(board);
+}
+
+static void test_usage(void)
+{
+	int64_t resident = -1, proportional = -1;
+
+	usage_memory(&resident, &proportional);
+	CU_ASSERT(resident >= 0 && proportional >= 0 && proportional <= resident);
+	if (access("/proc/self/smaps_rollup", R_OK) == 0)
+		CU_ASSERT(resident > 100 * 1024 && proportional > 10 * 1024);
 }
 
 static void test_scoreboard_is_shared(void)
 {
-	struct slot *slot = scoreboard_new(1);
+	struct board *board = board_new();
+	struct slot *slot = board_take(board, 1);
 	struct slot_view view;
 	int status;
 	pid_t pid;
@@ -357,11 +487,13 @@ static void test_scoreboard_is_shared(void)
 	slot_read(slot, &view);
 	CU_ASSERT(view.state == SLOT_READING && view.route == 2 && view.since == 5);
 	CU_ASSERT_STRING_EQUAL(view.request_id, "child");
+	board_free(board);
 }
 
 static void test_scoreboard_distrust(void)
 {
-	struct slot *slot = scoreboard_new(1);
+	struct board *board = board_new();
+	struct slot *slot = board_take(board, 1);
 	struct slot_view view;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(slot);
@@ -386,6 +518,7 @@ static void test_scoreboard_distrust(void)
 	slot->route = INT_MIN;
 	slot_read(slot, &view);
 	CU_ASSERT(view.state == SLOT_RUNNING && view.since == 0 && view.route == SLOT_NO_ROUTE);
+	board_free(board);
 }
 
 int main(void)
@@ -405,6 +538,10 @@ int main(void)
 		{ "life of a slot", test_scoreboard_life },
 		{ "shared with children", test_scoreboard_is_shared },
 		{ "distrust", test_scoreboard_distrust },
+		{ "two generations", test_scoreboard_halves },
+		{ "sums", test_scoreboard_sums },
+		{ "sums of nonsense", test_scoreboard_wild },
+		{ "memory", test_usage },
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {

@@ -93,9 +93,11 @@ struct world *world_new(void)
 		.spool_dir = "/tmp",
 		.waiting = &w->waiting,
 		.pause = world_pause,
+		.board = board_new(),
 	};
-	if (!w->app.keys)
-		give_up("no keys");
+	w->app.slot = w->app.board ? board_take(w->app.board, 1) : NULL;
+	if (!w->app.keys || !w->app.slot || !net_list_parse("192.0.2.1", &w->app.metrics_allow))
+		give_up("no keys, or no scoreboard");
 	world_secret(w, PASSWORD);
 	world_secret(w, SECRET);
 	world_secret(w, "another-good-horse");
@@ -106,6 +108,7 @@ void world_free(struct world *w)
 {
 	log_open(STDERR_FILENO, LOG_INFO);
 	keys_free(w->app.keys);
+	board_free(w->app.board);
 	store_close(w->store);
 	response_free(&w->response);
 	arena_free(w->arena);
