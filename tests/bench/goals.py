@@ -66,7 +66,7 @@ FLOOR_WHY = """The floor's worker does next to nothing, so most of what is left 
 PostgreSQL, and there the fence costs: the session is looked up and its row opens the fence (one
 more statement, some 20 us), and every row passes the policy (half a microsecond). The columns of
 the processor's time say how much is PostgreSQL's, how much the worker's (reading all values,
-escaping, headers, metrics, a log record), and how much the web server's, which passes on 18
+escaping, headers, metrics, a log record), and how much the web server's, which sets nine
 parameters instead of two. A policy with its setting in a sub-select is worked out once a statement,
 which takes 10 us off a list and adds two to a single task: too little for a policy that is harder
 to read."""
